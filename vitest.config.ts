@@ -1,0 +1,19 @@
+import { fileURLToPath } from 'node:url'
+import { defineConfig } from 'vitest/config'
+
+const source = (path: string) => fileURLToPath(new URL(`./src/${path}`, import.meta.url))
+
+export default defineConfig({
+  resolve: {
+    alias: [
+      { find: /^modelfirst$/, replacement: source('index.ts') },
+      { find: /^modelfirst\/openai$/, replacement: source('wires/openai.ts') },
+      { find: /^modelfirst\/sandbox$/, replacement: source('sandbox/sandbox.ts') },
+    ],
+  },
+  test: {
+    include: ['test/**/*.test.ts'],
+    pool: 'forks',
+    testTimeout: 20_000,
+  },
+})
