@@ -1,0 +1,229 @@
+import type { AssistantMessage, Finish, ToolCall } from './chat.ts'
+import { type Failure, type FailureKind, failure, kindOfStatus } from './failure.ts'
+import { amount, count, type Fields, fields, isFields, isPresent, list, string } from './fields.ts'
+import { type Tokens, UNKNOWN_TOKENS } from './usage.ts'
+
+export interface HeaderReader {
+  get(name: string): string | null
+}
+
+/** What came back, before anybody has judged it. */
+export interface Reply {
+  readonly status: number
+  readonly headers: HeaderReader
+}
+
+/** An answer in one shape, whoever gave it. */
+export interface Answer {
+  readonly id: string | null
+  readonly model: string | null
+  readonly host: string | null
+  readonly message: AssistantMessage
+  readonly text: string
+  readonly reasoning: string | null
+  readonly toolCalls: readonly ToolCall[]
+  readonly finish: Finish
+  readonly tokens: Tokens
+  /** USD, where the provider says what it charges. */
+  readonly reportedUsd: number | null
+  readonly tier: string | null
+  readonly queueMs: number | null
+}
+
+/** An answer may be there and still be a failure: it has been paid for, and its tokens count. */
+export interface Reading {
+  readonly answer: Answer | null
+  readonly failure: Failure | null
+}
+
+/** Where a provider's answers and errors differ from OpenAI's. */
+export interface ReadingDifferences {
+  readonly host?: (body: Fields) => string | null
+  readonly tokens?: (usage: Fields, tokens: Tokens) => Tokens
+  readonly reportedUsd?: (usage: Fields) => number | null
+  /** A kind that this provider's error gives away; `null` leaves it to the common codes and the status. */
+  readonly kind?: (error: Fields, status: number) => FailureKind | null
+  readonly retryAfterMs?: (error: Fields, reply: Reply) => number | null
+}
+
+/** Codes with one meaning wherever they appear. */
+const KINDS: Readonly<Record<string, FailureKind>> = {
+  invalid_api_key: 'unauthorized',
+  model_not_found: 'model-gone',
+  model_decommissioned: 'model-gone',
+  model_deprecated: 'model-gone',
+  context_length_exceeded: 'context-too-long',
+  string_above_max_length: 'context-too-long',
+  rate_limit_exceeded: 'rate-limited',
+  insufficient_quota: 'out-of-credit',
+  billing_hard_limit_reached: 'out-of-credit',
+  content_filter: 'refused',
+  content_policy_violation: 'refused',
+  server_error: 'server-error',
+}
+
+export function readAnswer(body: unknown, reply: Reply, differences: ReadingDifferences): Reading {
+  if (!isFields(body)) return { answer: null, failure: failure('bad-response', { status: reply.status }) }
+  // An error beside a status of 200 is an error all the same.
+  if (isPresent(body.error)) return { answer: null, failure: readFailure(body, reply, differences) }
+  const choice = list(body.choices)[0]
+  const message = fields(choice?.message)
+  if (choice === undefined || message === undefined) {
+    return { answer: null, failure: failure('bad-response', { status: reply.status, detail: 'no choices' }) }
+  }
+  const usage = fields(body.usage)
+  const raw = string(choice.native_finish_reason) ?? string(choice.finish_reason)
+  const reason = string(choice.finish_reason)
+  const calls = toolCalls(message.tool_calls)
+  const text = textOf(message.content)
+  const reasoning = string(message.reasoning) ?? string(message.reasoning_content)
+  const tokens = usage === undefined ? null : tokensOf(usage)
+  const answer: Answer = {
+    id: string(body.id),
+    model: string(body.model),
+    host: differences.host?.(body) ?? null,
+    message: messageOf(message, text, reasoning),
+    text,
+    reasoning,
+    toolCalls: calls.whole,
+    finish: { reason: finishOf(reason, calls.whole.length > 0), raw },
+    tokens: tokens === null || usage === undefined ? UNKNOWN_TOKENS : (differences.tokens?.(usage, tokens) ?? tokens),
+    reportedUsd: usage === undefined ? null : (differences.reportedUsd?.(usage) ?? null),
+    tier: string(body.service_tier),
+    queueMs: seconds(usage?.queue_time),
+  }
+  const inside = isPresent(choice.error) ? readFailure(choice, reply, differences) : null
+  return { answer, failure: inside ?? judge(answer, reason, message, calls.broken, reply) }
+}
+
+/** Whether an answer that came whole may pass for one. */
+function judge(answer: Answer, reason: string | null, message: Fields, broken: boolean, reply: Reply): Failure | null {
+  const { status } = reply
+  if (reason === 'error') return failure('server-error', { status, detail: 'finish_reason is "error"' })
+  const refusal = string(message.refusal)
+  if (answer.finish.reason === 'content-filter' || (refusal !== null && answer.text === '')) {
+    return failure('refused', { status })
+  }
+  if (broken) {
+    // Arguments that end in the middle because the answer was cut at its limit, or that were never JSON.
+    return failure('bad-output', { status, detail: 'the arguments of a tool call are not JSON' })
+  }
+  const said = answer.text !== '' || answer.toolCalls.length > 0 || answer.reasoning !== null
+  const shown = said || answer.message.images !== undefined || message.audio !== undefined
+  if (!shown && reason === null) return failure('empty', { status })
+  return null
+}
+
+function finishOf(reason: string | null, called: boolean): Finish['reason'] {
+  switch (reason) {
+    case 'stop':
+    case 'end_turn':
+    case 'eos':
+      // Some hosts say `stop` beside a tool call.
+      return called ? 'tool-calls' : 'stop'
+    case 'length':
+    case 'max_tokens':
+      return 'length'
+    case 'tool_calls':
+    case 'function_call':
+    case 'tool_use':
+      return 'tool-calls'
+    case 'content_filter':
+    case 'refusal':
+      return 'content-filter'
+  }
+  return 'unknown'
+}
+
+function textOf(content: unknown): string {
+  if (typeof content === 'string') return content
+  return list(content)
+    .map((part) => string(part.text) ?? '')
+    .join('')
+}
+
+const MOST_TOOL_CALLS = 128
+
+function toolCalls(value: unknown): { whole: ToolCall[]; broken: boolean } {
+  const whole: ToolCall[] = []
+  let broken = false
+  for (const [index, call] of list(value).slice(0, MOST_TOOL_CALLS).entries()) {
+    const called = fields(call.function)
+    const name = string(called?.name)
+    const json = string(called?.arguments) ?? (isFields(called?.arguments) ? JSON.stringify(called.arguments) : '')
+    const parsed = parse(json === '' ? '{}' : json)
+    if (name === null || parsed === undefined) broken = true
+    else whole.push({ id: string(call.id) ?? `call_${index}`, name, arguments: parsed, json })
+  }
+  return { whole, broken }
+}
+
+function parse(json: string): unknown {
+  try {
+    return JSON.parse(json)
+  } catch {
+    return undefined
+  }
+}
+
+/** The message for the history: only what some provider can make use of when it is sent back. */
+function messageOf(message: Fields, text: string, reasoning: string | null): AssistantMessage {
+  const kept: AssistantMessage = {
+    role: 'assistant',
+    content: text === '' && message.content === null ? null : text,
+  }
+  const calls = list(message.tool_calls).flatMap((call) => {
+    const called = fields(call.function)
+    const name = string(called?.name)
+    const id = string(call.id)
+    if (name === null || id === null) return []
+    return [{ id, type: 'function' as const, function: { name, arguments: string(called?.arguments) ?? '{}' } }]
+  })
+  if (calls.length > 0) kept.tool_calls = calls
+  if (reasoning !== null) kept.reasoning = reasoning
+  if (Array.isArray(message.reasoning_details)) kept.reasoning_details = message.reasoning_details
+  const refusal = string(message.refusal)
+  if (refusal !== null) kept.refusal = refusal
+  if (Array.isArray(message.annotations) && message.annotations.length > 0) kept.annotations = message.annotations
+  if (Array.isArray(message.images) && message.images.length > 0) kept.images = message.images
+  return kept
+}
+
+function tokensOf(usage: Fields): Tokens {
+  const prompt = count(usage.prompt_tokens)
+  const completion = count(usage.completion_tokens)
+  const details = fields(usage.prompt_tokens_details)
+  return {
+    prompt,
+    cachedPrompt: count(details?.cached_tokens),
+    cacheWrite: count(details?.cache_write_tokens),
+    completion,
+    reasoning: count(fields(usage.completion_tokens_details)?.reasoning_tokens),
+    total: count(usage.total_tokens) ?? (prompt === null || completion === null ? null : prompt + completion),
+  }
+}
+
+export function readFailure(body: unknown, reply: Reply, differences: ReadingDifferences): Failure {
+  const outer = fields(body)
+  const error = fields(outer?.error) ?? (outer === undefined ? {} : { message: string(outer.error) ?? outer.message })
+  const code = string(error.code)
+  // What a provider puts into a 200 counts more than the 200.
+  const status = statusOf(error, reply.status)
+  const kind = differences.kind?.(error, status) ?? (code === null ? undefined : KINDS[code]) ?? kindOfStatus(status)
+  const detail = string(error.message) ?? (typeof body === 'string' && !body.trimStart().startsWith('<') ? body : null)
+  return failure(kind, { status, code, detail, retryAfterMs: differences.retryAfterMs?.(error, reply) ?? null })
+}
+
+function statusOf(error: Fields, status: number): number {
+  for (const given of [error.code, error.http_status, error.status_code, error.status]) {
+    const value = typeof given === 'string' ? Number(given) : given
+    if (typeof value === 'number' && Number.isInteger(value) && value >= 300 && value < 600) return value
+  }
+  // A 200 that carries an error and no status of its own is the provider's fault.
+  return status >= 200 && status < 300 ? 500 : status
+}
+
+function seconds(value: unknown): number | null {
+  const time = amount(value)
+  return time === null ? null : time * 1000
+}

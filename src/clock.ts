@@ -1,0 +1,40 @@
+/**
+ * Time, for the whole library. Durations are monotonic, so a wall clock that jumps changes nothing but dates.
+ * `modelfirst/sandbox` has a virtual one.
+ */
+export interface Clock {
+  /** Monotonic milliseconds. */
+  now(): number
+  /** Milliseconds since 1970: for dates in records only, never for durations. */
+  date(): number
+  /** Runs once after `milliseconds`; returns what cancels it. */
+  timer(milliseconds: number, run: () => void): () => void
+}
+
+/** `setTimeout` fires at once above this. */
+const LONGEST_TIMER = 2_147_483_647
+
+export const systemClock: Clock = {
+  now: () => performance.now(),
+  date: () => Date.now(),
+  timer(milliseconds, run) {
+    const timer = setTimeout(run, Math.min(Math.max(milliseconds, 0), LONGEST_TIMER))
+    return () => clearTimeout(timer)
+  },
+}
+
+/** Waits, or throws the signal's reason as soon as it is aborted. */
+export function wait(clock: Clock, milliseconds: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    if (signal.aborted) return reject(signal.reason)
+    const stop = () => {
+      cancel()
+      reject(signal.reason)
+    }
+    const cancel = clock.timer(milliseconds, () => {
+      signal.removeEventListener('abort', stop)
+      resolve()
+    })
+    signal.addEventListener('abort', stop, { once: true })
+  })
+}

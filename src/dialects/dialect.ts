@@ -1,0 +1,114 @@
+import { type Reading, type ReadingDifferences, type Reply, readAnswer, readFailure } from '../answer.ts'
+import type { ChatMessage, ChatRequest } from '../chat.ts'
+import type { Failure } from '../failure.ts'
+import { withoutStrangers } from '../history.ts'
+import type { Ability } from '../listing.ts'
+
+/** A rule on what may happen to the data, for every attempt of a call. */
+export interface DataRule {
+  /** `deny`: nobody may train on it. */
+  readonly training?: 'deny' | undefined
+  /** `zero`: nobody may keep it. */
+  readonly retention?: 'zero' | undefined
+}
+
+/** What one request is sent to. */
+export interface Target {
+  readonly wireModel: string
+  readonly abilities: ReadonlySet<Ability> | null
+  /** The hosts behind an aggregator, in order; none: any. */
+  readonly hosts: readonly string[]
+  readonly othersAllowed: boolean
+  /** A keyed hash, for providers that keep a conversation where its cache is. */
+  readonly session: string | null
+  readonly data: DataRule
+}
+
+/** One provider's protocol, as pure functions. */
+export interface Dialect {
+  readonly name: string
+  readonly supports: {
+    /** Aggregates hosts, which can be asked for by name. */
+    readonly hosts: boolean
+    /** Enforces a data rule by itself on each request. */
+    readonly dataRules: boolean
+    /** Takes a session key. */
+    readonly sessions: boolean
+    /** Serves variants of a model by a suffix (`:nitro`). */
+    readonly variants: boolean
+  }
+  body(request: ChatRequest, target: Target): Record<string, unknown>
+  /** Headers that depend on the request; `null` for none. */
+  headers(request: ChatRequest): Record<string, string> | null
+  read(body: unknown, reply: Reply): Reading
+  fail(body: unknown, reply: Reply): Failure
+}
+
+/** Where a dialect differs from OpenAI's. All but the name may be left out. */
+export interface Differences extends ReadingDifferences {
+  readonly name: string
+  readonly supports?: Partial<Dialect['supports']>
+  readonly body?: Dialect['body']
+  readonly headers?: Dialect['headers']
+}
+
+/** Keys that only OpenRouter takes, wherever a caller has put them. */
+const OPENROUTER_ONLY = new Set([
+  'models',
+  'provider',
+  'plugins',
+  'transforms',
+  'route',
+  'session_id',
+  'trace',
+  'preset',
+  'usage',
+  'include_reasoning',
+  'cache_control',
+  'debug',
+  'image_config',
+  'stop_server_tools_when',
+  'x_search_filter',
+  'top_a',
+])
+
+/** OpenAI's dialect, which every compatible endpoint speaks, with the differences of one that is not quite it. */
+export function createDialect(differences: Differences): Dialect {
+  const supports = { hosts: false, dataRules: false, sessions: false, variants: false, ...differences.supports }
+  return Object.freeze({
+    name: differences.name,
+    supports: Object.freeze(supports),
+    body: differences.body ?? plainBody,
+    headers: differences.headers ?? (() => null),
+    read: (body, reply) => readAnswer(body, reply, differences),
+    fail: (body, reply) => readFailure(body, reply, differences),
+  } satisfies Dialect)
+}
+
+export const openai: Dialect = createDialect({ name: 'openai' })
+
+function plainBody(request: ChatRequest, target: Target): Record<string, unknown> {
+  const body: Record<string, unknown> = { model: target.wireModel, messages: plainMessages(request.messages) }
+  for (const [key, value] of Object.entries(request)) {
+    if (value === undefined || key === 'messages' || key === 'openrouter' || key === 'groq') continue
+    if (key === 'reasoning') continue
+    if (!OPENROUTER_ONLY.has(key)) body[key] = value
+  }
+  const effort = request.reasoning?.effort
+  if (effort && body.reasoning_effort === undefined) body.reasoning_effort = effort
+  return body
+}
+
+const PLAIN_KEYS = new Set([
+  'role',
+  'content',
+  'name',
+  'tool_calls',
+  'tool_call_id',
+  'refusal',
+  'audio',
+  'function_call',
+])
+function plainMessages(messages: readonly ChatMessage[]): readonly ChatMessage[] {
+  return withoutStrangers(messages, () => PLAIN_KEYS)
+}

@@ -1,0 +1,165 @@
+import type { ChatRequest, OpenRouterPreferences } from '../chat.ts'
+import type { FailureKind } from '../failure.ts'
+import { amount, type Fields, fields } from '../fields.ts'
+import { createDialect, type Dialect, type Target } from './dialect.ts'
+
+/** OpenRouter's stable `error.metadata.error_type` and `error.availability.code`. */
+const KINDS: Readonly<Record<string, FailureKind>> = {
+  context_length_exceeded: 'context-too-long',
+  max_tokens_exceeded: 'context-too-long',
+  token_limit_exceeded: 'context-too-long',
+  string_too_long: 'context-too-long',
+  content_policy_violation: 'refused',
+  refusal: 'refused',
+  authentication: 'unauthorized',
+  payment_required: 'out-of-credit',
+  permission_denied: 'forbidden',
+  region_restricted: 'forbidden',
+  not_found: 'model-gone',
+  model_not_found: 'model-gone',
+  model_deprecated: 'model-gone',
+  free_variant_ended: 'model-gone',
+  no_endpoints: 'no-offer',
+  constraint_filtered: 'no-offer',
+  privacy_restricted: 'policy-refused',
+  rate_limit_exceeded: 'rate-limited',
+  capacity_exhausted: 'rate-limited',
+  model_unavailable_upstream: 'overloaded',
+  temporarily_unavailable: 'overloaded',
+  provider_overloaded: 'overloaded',
+  provider_unavailable: 'server-error',
+  server: 'server-error',
+  unmapped: 'server-error',
+  timeout: 'timed-out',
+  wrong_endpoint: 'invalid-request',
+  invalid_request: 'invalid-request',
+  invalid_prompt: 'invalid-request',
+  payload_too_large: 'invalid-request',
+  precondition_failed: 'invalid-request',
+  unprocessable: 'invalid-request',
+}
+
+/** Display names that are not simply their slug in capitals. */
+const HOSTS: Readonly<Record<string, string>> = {
+  google: 'google-vertex',
+  'google-ai-studio': 'google-ai-studio',
+  'amazon-bedrock': 'amazon-bedrock',
+  'moonshot-ai': 'moonshotai',
+  sambanova: 'sambanova',
+  wandb: 'wandb',
+  'z.ai': 'z-ai',
+}
+
+export const openrouter: Dialect = createDialect({
+  name: 'openrouter',
+  supports: { hosts: true, dataRules: true, sessions: true, variants: true },
+  body,
+  headers,
+  host: (answer) => (typeof answer.provider === 'string' ? hostOf(answer.provider) : null),
+  reportedUsd(usage) {
+    const cost = amount(usage.cost)
+    // Only with the caller's own key at the host is the host's bill a second one; else it is the same figure again.
+    if (cost === null || usage.is_byok !== true) return cost
+    const upstream = amount(fields(usage.cost_details)?.upstream_inference_cost)
+    return upstream === null ? null : cost + upstream
+  },
+  kind,
+  retryAfterMs(error) {
+    const seconds = amount(fields(error.availability)?.retry_after)
+    return seconds === null ? null : seconds * 1000
+  },
+})
+
+/** The slug that pins a host, from the name an answer carries. */
+export function hostOf(name: string): string {
+  const slug = name.trim().toLowerCase().replace(/\s+/g, '-')
+  return HOSTS[slug] ?? slug
+}
+
+function body(request: ChatRequest, target: Target): Record<string, unknown> {
+  const { openrouter: settings, groq: _, messages, ...rest } = request
+  const sent: Record<string, unknown> = { model: target.wireModel, messages }
+  for (const [key, value] of Object.entries(rest)) if (value !== undefined) sent[key] = value
+  if (settings !== undefined) {
+    const { plugins, models, preset, transforms, trace, extra } = settings
+    for (const [key, value] of Object.entries({ plugins, models, preset, transforms, trace, ...extra })) {
+      if (value !== undefined) sent[key] = value
+    }
+  }
+  const preferences = preferencesOf(fields(sent.provider), settings?.preferences, target)
+  if (preferences !== null) sent.provider = preferences
+  if (target.session !== null && sent.session_id === undefined) sent.session_id = target.session
+  return sent
+}
+
+/** The plan's hosts and the data rule stand above any preference: no preference may widen them. */
+function preferencesOf(
+  given: Fields | undefined,
+  preferences: OpenRouterPreferences | undefined,
+  target: Target,
+): Record<string, unknown> | null {
+  const { hosts, othersAllowed, data } = target
+  const merged: Record<string, unknown> = { ...given, ...preferences }
+  if (hosts.length > 0) {
+    merged.order = hosts
+    merged.allow_fallbacks = othersAllowed
+  }
+  if (data.training === 'deny' || data.retention === 'zero') merged.data_collection = 'deny'
+  if (data.retention === 'zero') merged.zdr = true
+  return Object.keys(merged).length > 0 ? merged : null
+}
+
+function headers(request: ChatRequest): Record<string, string> | null {
+  const settings = request.openrouter
+  if (settings === undefined) return null
+  const { metadata, cache } = settings
+  const sent: Record<string, string> = {}
+  if (metadata === true) sent['x-openrouter-metadata'] = 'enabled'
+  if (cache !== undefined) {
+    sent['x-openrouter-cache'] = cache === false ? 'false' : 'true'
+    if (typeof cache === 'object') {
+      if (cache.ttl !== undefined) sent['x-openrouter-cache-ttl'] = String(Math.trunc(cache.ttl))
+      if (cache.clear === true) sent['x-openrouter-cache-clear'] = 'true'
+    }
+  }
+  return Object.keys(sent).length > 0 ? sent : null
+}
+
+function kind(error: Fields, status: number): FailureKind | null {
+  const metadata = fields(error.metadata)
+  const availability = fields(error.availability)
+  const excluded = availability?.excluded_by
+  if (Array.isArray(excluded) && excluded.some((by) => typeof by === 'string' && by.startsWith('data_'))) {
+    return 'policy-refused'
+  }
+  const named = [availability?.code, metadata?.error_type].flatMap((code) =>
+    typeof code === 'string' && KINDS[code] !== undefined ? [KINDS[code]] : [],
+  )[0]
+  if (named === 'rate-limited') return isDaily(metadata) ? 'quota-exhausted' : named
+  if (named !== undefined) return named
+  // `flagged_input` quotes the prompt, `reasons` do not: only that they are there is looked at.
+  if (Array.isArray(metadata?.reasons) || Array.isArray(metadata?.patterns)) return 'refused'
+  if (status === 429 && isDaily(metadata, error.message)) return 'quota-exhausted'
+  const words = typeof error.message === 'string' ? error.message : ''
+  // Older answers have no code at all: what is left is OpenRouter's own fixed wording, looked for where it stands.
+  if (status === 400 && words.endsWith('is not a valid model ID')) return 'model-gone'
+  if (status === 400 && words.startsWith("This endpoint's maximum context length is")) return 'context-too-long'
+  if (status === 403 && words.startsWith('Key limit exceeded')) return 'out-of-credit'
+  if (status === 403 && isSafetyCheck(metadata?.raw)) return 'refused'
+  if (status === 404 && /^No endpoints found for [\w./:~-]+\.?$/.test(words)) return 'model-gone'
+  if (status === 404 && /^No (allowed providers|endpoints).*(data policy|guardrail)/.test(words))
+    return 'policy-refused'
+  if (status === 404 && /^No (allowed providers|endpoints)/.test(words)) return 'no-offer'
+  return null
+}
+
+function isDaily(metadata: Fields | undefined, message?: unknown): boolean {
+  const source = metadata?.limit_source
+  if (typeof source === 'string') return source.endsWith('_daily')
+  return typeof message === 'string' && message.startsWith('Rate limit exceeded: free-models-per-day')
+}
+
+/** xAI's own check, passed on inside `raw`. */
+function isSafetyCheck(raw: unknown): boolean {
+  return typeof raw === 'string' && raw.includes('Failed check: SAFETY_CHECK_TYPE')
+}

@@ -1,0 +1,108 @@
+import type { Pin } from './usage.ts'
+
+/** Why an offer is not in the plan. */
+export type RejectionCode =
+  | 'context'
+  | 'max-output'
+  | 'data-policy'
+  | 'breaker-open'
+  | 'rate-limited'
+  | 'too-dear'
+  | 'retired'
+  | 'no-key'
+  | 'not-sold'
+  | 'avoided'
+  | `lacks:${string}`
+
+export interface Rejection {
+  readonly model: string
+  readonly provider: string
+  readonly code: RejectionCode
+  readonly because: string
+  readonly limit?: number
+  readonly value?: number
+}
+
+/** USD; `high: null` is unknown. */
+export interface UsdInterval {
+  readonly low: number
+  readonly high: number | null
+}
+
+/** One request the plan would send, and why it stands where it stands. */
+export interface Step {
+  readonly model: string
+  readonly provider: string
+  /** The host that is asked for, behind an aggregator. */
+  readonly host: string | null
+  /** All hosts that are asked for, in order; others may step in only when `othersAllowed`. */
+  readonly hosts: readonly string[]
+  readonly othersAllowed: boolean
+  readonly wireModel: string
+  readonly because: readonly string[]
+  readonly estimate: { readonly usd: UsdInterval; readonly cachedTokens: number }
+}
+
+/** The frozen, ranked list of what to try. `complete()` runs exactly this. */
+export interface Plan {
+  readonly task: string
+  readonly steps: readonly Step[]
+  readonly rejected: readonly Rejection[]
+  readonly estimate: { readonly usd: UsdInterval; readonly worstCaseUsd: number | null }
+  readonly session: { readonly pin: Pin; readonly because: string }
+  /** A table for a person. */
+  toString(): string
+}
+
+export function freezePlan(parts: Omit<Plan, 'toString'>): Plan {
+  const plan: Plan = { ...parts, toString: () => tableOf(parts) }
+  // Not enumerable: a plan is data, and compares and prints as data.
+  Object.defineProperty(plan, 'toString', { enumerable: false })
+  for (const step of parts.steps) {
+    Object.freeze(step.because)
+    Object.freeze(step)
+  }
+  for (const rejection of parts.rejected) Object.freeze(rejection)
+  Object.freeze(parts.steps)
+  Object.freeze(parts.rejected)
+  return Object.freeze(plan)
+}
+
+function tableOf(plan: Omit<Plan, 'toString'>): string {
+  const rows = plan.steps.map((step, index) => [
+    `${index + 1}.`,
+    step.model,
+    placeOf(step),
+    money(step.estimate.usd),
+    step.because.join('; '),
+  ])
+  const rejected = plan.rejected.map((rejection) => [
+    '✗',
+    rejection.model,
+    rejection.provider,
+    rejection.code,
+    rejection.because,
+  ])
+  const head = `plan for ${plan.task}: ${plan.steps.length} ${plan.steps.length === 1 ? 'step' : 'steps'}, ${money(plan.estimate.usd)}`
+  return [head, ...columns([...rows, ...rejected]), `session: ${plan.session.pin} (${plan.session.because})`].join('\n')
+}
+
+function placeOf(step: Step): string {
+  if (step.hosts.length === 0) return step.provider
+  const hosts = step.hosts.map((host) => `${step.provider}/${host}`).join(', ')
+  return step.othersAllowed ? `${hosts}, then others` : hosts
+}
+
+function money(usd: UsdInterval): string {
+  const digits = (value: number) => `$${Number(value.toPrecision(3)).toString()}`
+  if (usd.high === null) return usd.low === 0 ? 'price unknown' : `${digits(usd.low)} or more`
+  return usd.low === usd.high ? digits(usd.low) : `${digits(usd.low)}–${digits(usd.high)}`
+}
+
+function columns(rows: readonly (readonly string[])[]): string[] {
+  const widths: number[] = []
+  for (const row of rows) {
+    for (const [index, cell] of row.entries()) widths[index] = Math.max(widths[index] ?? 0, cell.length)
+  }
+  return rows.map((row) => `  ${row.map((cell, index) => cell.padEnd(widths[index] ?? 0)).join('  ')}`.trimEnd())
+}
