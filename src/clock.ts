@@ -38,3 +38,13 @@ export function wait(clock: Clock, milliseconds: number, signal: AbortSignal): P
     signal.addEventListener('abort', stop, { once: true })
   })
 }
+
+/** ISO, for records. */
+export function isoTime(date: number): string {
+  return new Date(date).toISOString()
+}
+
+/** The minute of the UTC day, for prices that follow the clock. */
+export function utcMinutes(date: number): number {
+  return Math.floor(date / 60_000) % 1440
+}

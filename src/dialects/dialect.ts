@@ -19,6 +19,8 @@ export interface Target {
   /** The hosts behind an aggregator, in order; none: any. */
   readonly hosts: readonly string[]
   readonly othersAllowed: boolean
+  /** Hosts that must not be used. */
+  readonly avoided: readonly string[]
   /** A keyed hash, for providers that keep a conversation where its cache is. */
   readonly session: string | null
   readonly data: DataRule
@@ -36,7 +38,11 @@ export interface Dialect {
     readonly sessions: boolean
     /** Serves variants of a model by a suffix (`:nitro`). */
     readonly variants: boolean
+    /** Takes a JSON format and tools in one request. */
+    readonly formatWithTools: boolean
   }
+  /** Whether the id stands for a choice the provider makes itself, so that any model may answer. */
+  isRouter(wireModel: string): boolean
   body(request: ChatRequest, target: Target): Record<string, unknown>
   /** Headers that depend on the request; `null` for none. */
   headers(request: ChatRequest): Record<string, string> | null
@@ -48,6 +54,7 @@ export interface Dialect {
 export interface Differences extends ReadingDifferences {
   readonly name: string
   readonly supports?: Partial<Dialect['supports']>
+  readonly isRouter?: Dialect['isRouter']
   readonly body?: Dialect['body']
   readonly headers?: Dialect['headers']
 }
@@ -74,10 +81,18 @@ const OPENROUTER_ONLY = new Set([
 
 /** OpenAI's dialect, which every compatible endpoint speaks, with the differences of one that is not quite it. */
 export function createDialect(differences: Differences): Dialect {
-  const supports = { hosts: false, dataRules: false, sessions: false, variants: false, ...differences.supports }
+  const supports = {
+    hosts: false,
+    dataRules: false,
+    sessions: false,
+    variants: false,
+    formatWithTools: true,
+    ...differences.supports,
+  }
   return Object.freeze({
     name: differences.name,
     supports: Object.freeze(supports),
+    isRouter: differences.isRouter ?? (() => false),
     body: differences.body ?? plainBody,
     headers: differences.headers ?? (() => null),
     read: (body, reply) => readAnswer(body, reply, differences),

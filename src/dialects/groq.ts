@@ -45,6 +45,7 @@ const SILENT_ASSISTANT = new Set(['role', 'content', 'tool_calls'])
 
 export const groq: Dialect = createDialect({
   name: 'groq',
+  supports: { formatWithTools: false },
   body,
   // Both are left out when there is nothing to tell: no hit, no reasoning.
   tokens: (_usage, tokens) => ({

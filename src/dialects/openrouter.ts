@@ -53,6 +53,8 @@ const HOSTS: Readonly<Record<string, string>> = {
 export const openrouter: Dialect = createDialect({
   name: 'openrouter',
   supports: { hosts: true, dataRules: true, sessions: true, variants: true },
+  // `openrouter/auto` and its kin, `~author/family-latest`, and presets.
+  isRouter: (model) => model.startsWith('openrouter/') || model.startsWith('~') || model.includes('@preset/'),
   body,
   headers,
   host: (answer) => (typeof answer.provider === 'string' ? hostOf(answer.provider) : null),
@@ -98,11 +100,15 @@ function preferencesOf(
   preferences: OpenRouterPreferences | undefined,
   target: Target,
 ): Record<string, unknown> | null {
-  const { hosts, othersAllowed, data } = target
+  const { hosts, othersAllowed, avoided, data } = target
   const merged: Record<string, unknown> = { ...given, ...preferences }
   if (hosts.length > 0) {
     merged.order = hosts
     merged.allow_fallbacks = othersAllowed
+  }
+  if (avoided.length > 0) {
+    const ignored = Array.isArray(merged.ignore) ? merged.ignore : []
+    merged.ignore = [...new Set([...ignored, ...avoided])]
   }
   if (data.training === 'deny' || data.retention === 'zero') merged.data_collection = 'deny'
   if (data.retention === 'zero') merged.zdr = true

@@ -1,4 +1,5 @@
-import { APIError, type OpenAI } from 'openai'
+import type { OpenAI } from 'openai'
+import { fields, isFields } from '../fields.ts'
 import type { Wire, WireReply } from './wire.ts'
 
 /** Our own clocks decide when it has taken too long; this only keeps the client's from striking first. */
@@ -28,15 +29,24 @@ export function openaiWire(client: OpenAI): Wire {
       try {
         return await (method === 'GET' ? client.get(path, options) : client.post(path, options)).asResponse()
       } catch (error) {
-        if (error instanceof APIError && typeof error.status === 'number') return replyOf(error)
+        const reply = replyOf(error)
+        if (reply !== null) return reply
         throw error
       }
     },
   }
 }
 
-/** The client throws what is not 2xx; its parts make up the answer again. */
-function replyOf(error: APIError): WireReply {
-  const body = error.error === undefined ? error.message : JSON.stringify({ error: error.error })
-  return { status: error.status ?? 0, headers: error.headers ?? new Headers(), body: new Response(body).body }
+/**
+ * The client throws what is not 2xx; its parts make up the answer again. By shape and not by class: the client may come
+ * from another copy of the package.
+ */
+function replyOf(error: unknown): WireReply | null {
+  if (!(error instanceof Error)) return null
+  const thrown: object = error
+  if (!('status' in thrown) || typeof thrown.status !== 'number') return null
+  const headers = 'headers' in thrown && thrown.headers instanceof Headers ? thrown.headers : new Headers()
+  const inside = 'error' in thrown ? thrown.error : undefined
+  const body = isFields(inside) ? JSON.stringify(fields(inside.error) === undefined ? { error: inside } : inside) : ''
+  return { status: thrown.status, headers, body: new Response(body).body }
 }

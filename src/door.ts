@@ -1,0 +1,62 @@
+import type { Call } from './attempt.ts'
+import { AbortError, AttemptsFailedError, BudgetError, NoRouteError, type RouterError } from './errors.ts'
+import { type Failure, VERDICTS } from './failure.ts'
+import type { Plan } from './plan.ts'
+import type { Outcome } from './runner.ts'
+import type { UsageRecord } from './usage.ts'
+
+/** What a call throws, once, when everything else is settled. */
+export interface Ending {
+  readonly call: Call
+  readonly plan: Plan
+  readonly outcome: Outcome
+  readonly usage: UsageRecord
+}
+
+const MOST_REJECTIONS = 4
+
+export function errorOf({ call, plan, outcome, usage }: Ending): RouterError {
+  const { failure, attempts } = outcome
+  const task = `task "${call.policy.task}"`
+  const kind = failure?.kind ?? 'no-offer'
+  const parts = { kind, usage, plan, retryAfterMs: failure?.retryAfterMs ?? null }
+  if (kind === 'canceled') {
+    const after = attempts.length === 0 ? 'before anything was sent' : `after ${times(attempts.length)}`
+    return new AbortError(`${task} was aborted ${after}`, { ...parts, reason: call.signal?.reason })
+  }
+  if (plan.steps.length === 0) return new NoRouteError(`${task} has no way to go: ${rejections(plan)}`, parts)
+  if (kind === 'out-of-budget') {
+    const limit = failure?.code === 'cost' ? `limits.maxCostUsd of $${call.policy.limits.maxCostUsd}` : 'limits.attempts'
+    const message = `${task} stopped after ${times(attempts.length)}: the next one could break ${limit}; raise it or set a smaller max_tokens`
+    return new BudgetError(message, parts)
+  }
+  const last = attempts.at(-1)
+  const where = last === undefined ? '' : `${last.way.step.model} at ${last.way.step.provider}${hostOf(last.record.host)}: `
+  const message = `${task} failed after ${times(attempts.length)}: ${where}${failure === null ? kind : sentence(failure)}`
+  return new AttemptsFailedError(message, parts)
+}
+
+function sentence(failure: Failure): string {
+  const { says, advice } = VERDICTS[failure.kind]
+  const codes = [failure.status, failure.code].filter((part) => part !== null && part !== undefined)
+  const answered = codes.length === 0 ? '' : ` (${codes.join(', ')})`
+  const words = failure.detail ? `: "${failure.detail}"` : ''
+  return `${says}${answered}${words}; ${advice}`
+}
+
+function rejections({ rejected }: Plan): string {
+  if (rejected.length === 0) return 'its rules name no model; name one'
+  const listed = rejected
+    .slice(0, MOST_REJECTIONS)
+    .map(({ model, provider, code, because }) => `${model} at ${provider}: ${code} (${because})`)
+  const more = rejected.length > MOST_REJECTIONS ? `; and ${rejected.length - MOST_REJECTIONS} more in error.rejections` : ''
+  return `${listed.join('; ')}${more}`
+}
+
+function hostOf(host: string | null): string {
+  return host === null ? '' : `/${host}`
+}
+
+function times(attempts: number): string {
+  return attempts === 1 ? '1 attempt' : `${attempts} attempts`
+}

@@ -1,0 +1,264 @@
+import { type Offer, parseReference } from './catalog.ts'
+import type { Needs, RequestSettings } from './chat.ts'
+import type { Facts, ModelChoice } from './model-rule.ts'
+import { toUsd } from './money.ts'
+import { freezePlan, type Plan, type Rejection, type RejectionCode, type Step } from './plan.ts'
+import type { Policy } from './policy.ts'
+import { type Provider, satisfies } from './provider.ts'
+import type { RankedOffer } from './provider-rule.ts'
+
+/** Where a session's cache is warm. */
+export interface WarmPlace {
+  readonly model: string
+  readonly provider: string
+  readonly host: string | null
+}
+
+/** Everything a plan follows from. */
+export interface Planning {
+  readonly policy: Policy
+  readonly providers: readonly Provider[]
+  readonly facts: Facts
+  readonly session: { readonly asked: boolean; readonly warm: WarmPlace | null }
+}
+
+/** A step with what it takes to go it. */
+export interface Way {
+  readonly step: Step
+  readonly offer: Offer
+  readonly provider: Provider
+  /** Settings that belong to this model alone. */
+  readonly settings: RequestSettings | undefined
+  readonly ranked: RankedOffer
+}
+
+export interface Planned {
+  readonly plan: Plan
+  readonly ways: readonly Way[]
+}
+
+/** Pure: the same planning gives the same plan. */
+export function makePlan(planning: Planning): Planned {
+  const { policy, facts } = planning
+  const rejected: Rejection[] = []
+  const ways: Way[] = []
+  const queue = [...policy.models(facts.catalog.models(), facts)]
+  const seen = new Set<string>()
+  for (let choice = queue.shift(); choice !== undefined; choice = queue.shift()) {
+    if (seen.has(choice.model)) continue
+    seen.add(choice.model)
+    const found = waysOf(choice, planning, rejected)
+    ways.push(...found.ways)
+    if (found.ways.length === 0 && found.successor !== null) {
+      queue.unshift({ ...choice, model: found.successor, because: `the successor of ${choice.model}` })
+    }
+  }
+  const { session, ordered } = withSession(ways, planning)
+  const [first] = ordered
+  const worst = ordered.slice(0, policy.limits.attempts).reduce<number | null>((sum, { step }) => {
+    const { high } = step.estimate.usd
+    return sum === null || high === null ? null : sum + high
+  }, 0)
+  const plan = freezePlan({
+    task: policy.task,
+    steps: ordered.map(({ step }) => step),
+    rejected,
+    estimate: { usd: first?.step.estimate.usd ?? { low: 0, high: 0 }, worstCaseUsd: worst },
+    session,
+  })
+  return { plan, ways: ordered }
+}
+
+function waysOf(
+  choice: ModelChoice,
+  { policy, providers, facts }: Planning,
+  rejected: Rejection[],
+): { ways: Way[]; successor: string | null } {
+  const { offers, model, problem } = offersOf(choice.model, providers, facts)
+  let successor: string | null = null
+  const allowed: RankedOffer[] = []
+  const because = [choice.because]
+  for (const { provider, offer } of offers) {
+    const rejection = offer === null ? null : refusal(offer, provider, policy, facts)
+    if (offer === null) {
+      const code: RejectionCode = 'not-sold'
+      rejected.push({ model, provider: provider.name, code, because: problem ?? `${provider.name} does not list it` })
+    } else if (rejection === null) {
+      allowed.push({ offer, because, hosts: [], othersAllowed: true, avoided: [] })
+    } else {
+      rejected.push(rejection)
+      if (rejection.code === 'retired') successor ??= offer.successor
+    }
+  }
+  let ranked: readonly RankedOffer[] = allowed
+  for (const rule of policy.places) ranked = rule(ranked, facts)
+  for (const { offer } of allowed) {
+    if (ranked.some((kept) => kept.offer.provider === offer.provider)) continue
+    rejected.push({
+      model,
+      provider: offer.provider,
+      code: 'avoided',
+      because: 'the policy does not name this provider',
+    })
+  }
+  const ways = ranked.flatMap((place): Way[] => {
+    const provider = providers.find(({ name }) => name === place.offer.provider)
+    if (provider === undefined) return []
+    if (place.hosts.length > 0 && !provider.dialect.supports.hosts) {
+      rejected.push({ model, provider: provider.name, code: 'lacks:hosts', because: 'it has no hosts to choose from' })
+      return []
+    }
+    return [wayOf(place, { provider, choice, facts })]
+  })
+  return { ways, successor }
+}
+
+function wayOf(ranked: RankedOffer, about: { provider: Provider; choice: ModelChoice; facts: Facts }): Way {
+  const { offer, hosts, othersAllowed } = ranked
+  const { low, high } = about.facts.estimate(offer)
+  const step: Step = {
+    model: offer.model,
+    provider: offer.provider,
+    host: hosts[0] ?? null,
+    hosts,
+    othersAllowed,
+    wireModel: offer.wireModel,
+    because: ranked.because,
+    estimate: { usd: { low: toUsd(low), high: high === null ? null : toUsd(high) }, cachedTokens: 0 },
+  }
+  return { step, offer, provider: about.provider, settings: about.choice.request, ranked }
+}
+
+interface Candidates {
+  readonly model: string
+  readonly offers: readonly { provider: Provider; offer: Offer | null }[]
+  readonly problem: string | null
+}
+
+/** What each provider has under a reference: listed, or not known to any list and asked for all the same. */
+function offersOf(reference: string, providers: readonly Provider[], { catalog }: Facts): Candidates {
+  const { base, variant, preset } = parseReference(reference)
+  // A variant with a list entry of its own (`:free`) is a model of its own.
+  const exact = catalog.lookup(reference)
+  const found = 'model' in exact ? exact : catalog.lookup(base)
+  const suffix =
+    'model' in exact ? '' : `${variant === null ? '' : `:${variant}`}${preset === null ? '' : `@preset/${preset}`}`
+  if ('model' in found) {
+    const { model } = found
+    const offers = providers.map((provider) => {
+      const offer = catalog.offer(provider.name, model.id)
+      if (offer === null || suffix === '') return { provider, offer }
+      const served = provider.dialect.supports.variants ? { ...offer, wireModel: `${offer.wireModel}${suffix}` } : null
+      return { provider, offer: served }
+    })
+    return { model: model.id, offers, problem: suffix === '' ? null : `it has no variant "${suffix}"` }
+  }
+  if ('several' in found) {
+    const offers = providers.map((provider) => ({ provider, offer: null }))
+    return { model: reference, offers, problem: `"${reference}" fits several models: ${found.several.join(', ')}` }
+  }
+  const offers = providers.map((provider) => {
+    // OpenRouter's slugs are `author/model`; what has no author is not one of its models.
+    const asked = provider.open && (!provider.dialect.supports.hosts || reference.includes('/'))
+    return { provider, offer: asked ? catalog.unlisted(provider.name, reference) : null }
+  })
+  const [closest] = found.nearest
+  return {
+    model: reference,
+    offers,
+    problem:
+      closest === undefined ? 'no list knows this model' : `no list knows this model; did you mean "${closest}"?`,
+  }
+}
+
+/** Why an offer may not be used for this request under this policy; `null` when it may. */
+function refusal(offer: Offer, provider: Provider, policy: Policy, facts: Facts): Rejection | null {
+  const { needs, day } = facts
+  const reject = (
+    code: RejectionCode,
+    because: string,
+    numbers: { limit?: number; value?: number } = {},
+  ): Rejection => ({
+    model: offer.model,
+    provider: offer.provider,
+    code,
+    because,
+    ...numbers,
+  })
+  if (offer.retires !== null && offer.retires <= day) {
+    const next = offer.successor === null ? '' : `; its successor is ${offer.successor}`
+    return reject('retired', `it retired there on ${offer.retires}${next}`)
+  }
+  if (!satisfies(provider, policy.data)) {
+    return reject('data-policy', `${provider.name} does not guarantee it: declare dataTerms if the account does`)
+  }
+  const lacks = lackOf(offer, provider, needs)
+  if (lacks !== null) return reject(`lacks:${lacks}`, `it does not take ${lacks}`)
+  const value = needs.promptTokens + (needs.maxTokens ?? 0)
+  if (offer.context !== null && value > offer.context) {
+    return reject('context', `about ${value} tokens do not fit ${offer.context}`, { limit: offer.context, value })
+  }
+  if (offer.maxOutput !== null && needs.maxTokens !== null && needs.maxTokens > offer.maxOutput) {
+    const because = `it answers in at most ${offer.maxOutput} tokens`
+    return reject('max-output', because, { limit: offer.maxOutput, value: needs.maxTokens })
+  }
+  const { maxCostUsd } = policy.limits
+  if (maxCostUsd !== null) {
+    const { high } = facts.estimate(offer)
+    if (high === null) return reject('too-dear', 'its price is unknown, and limits.maxCostUsd is set')
+    const usd = toUsd(high)
+    if (usd > maxCostUsd) {
+      const because = `it may cost $${usd.toPrecision(3)}; set max_tokens or raise limits.maxCostUsd`
+      return reject('too-dear', because, { limit: maxCostUsd, value: usd })
+    }
+  }
+  return null
+}
+
+/** What the request needs and the offer is known not to have; unknown abilities keep nothing away. */
+function lackOf(offer: Offer, provider: Provider, needs: Needs): string | null {
+  for (const kind of ['image', 'audio', 'video', 'file'] as const) {
+    if (!needs[kind]) continue
+    // An aggregator parses files for models that cannot read them.
+    if (kind === 'file' && provider.dialect.supports.hosts) continue
+    if (offer.input !== null && !offer.input.has(kind)) return kind
+  }
+  if (needs.schema !== null && needs.tools && !provider.dialect.supports.formatWithTools) return 'a format with tools'
+  const { abilities } = offer
+  if (abilities === null) return null
+  if (needs.tools && !abilities.has('tools')) return 'tools'
+  if (needs.schema === 'schema' && !abilities.has('schema')) return 'schema'
+  if (needs.schema === 'json' && !abilities.has('json') && !abilities.has('schema')) return 'json'
+  return null
+}
+
+/** A warm cache comes first, where the policy allows that place at all. */
+function withSession(
+  ways: readonly Way[],
+  { session: asked }: Planning,
+): { ordered: readonly Way[]; session: Plan['session'] } {
+  const { warm } = asked
+  if (!asked.asked) return { ordered: ways, session: { pin: 'off', because: 'no session' } }
+  if (warm === null) return { ordered: ways, session: { pin: 'new', because: 'nothing is warm yet' } }
+  const kept = ways.find(({ step }) => step.model === warm.model && step.provider === warm.provider)
+  if (kept === undefined) {
+    const because = `${warm.model} at ${warm.provider} is warm, but not in the plan any more`
+    return { ordered: ways, session: { pin: 'moved', because } }
+  }
+  const place = warm.host === null ? warm.provider : `${warm.provider}/${warm.host}`
+  const first = pinnedTo(kept, warm.host)
+  return {
+    ordered: [first, ...ways.filter((way) => way !== kept)],
+    session: { pin: 'kept', because: `the cache is warm at ${place}` },
+  }
+}
+
+/** The host is asked for by name, others stay allowed; hosts that the policy names itself are left as they are. */
+function pinnedTo(way: Way, host: string | null): Way {
+  const { step, ranked } = way
+  const because = [...step.because, 'the session is warm here']
+  const pins =
+    host !== null && way.provider.dialect.supports.hosts && step.hosts.length === 0 && !ranked.avoided.includes(host)
+  if (!pins) return { ...way, step: { ...step, because } }
+  return { ...way, step: { ...step, because, host, hosts: [host], othersAllowed: true } }
+}

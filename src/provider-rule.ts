@@ -1,0 +1,157 @@
+import type { Offer } from './catalog.ts'
+import type { Facts } from './model-rule.ts'
+
+/** A provider, or a host behind one: `openrouter/anthropic`. */
+export type ProviderRef = string
+
+/** An offer in its place, and why it stands there. */
+export interface RankedOffer {
+  readonly offer: Offer
+  readonly because: readonly string[]
+  /** The hosts to ask for, in order; none: any. */
+  readonly hosts: readonly string[]
+  /** Whether other hosts may step in for those. */
+  readonly othersAllowed: boolean
+  /** Hosts that must not be used. */
+  readonly avoided: readonly string[]
+}
+
+/**
+ * Where to run a model: one offer per provider comes in, ranked offers come out. Rules in a list are applied one after
+ * another. A rule is pure.
+ */
+export type ProviderRule = (offers: readonly RankedOffer[], facts: Facts) => readonly RankedOffer[]
+
+/**
+ * These places, in this order. Neighbours of one aggregator fold into one request: `openrouter/anthropic` followed by
+ * `openrouter` asks for that host and keeps the others as fallback; alone, it means only that host.
+ */
+export function inOrder(...references: readonly ProviderRef[]): ProviderRule {
+  const places = fold(references)
+  return (offers) =>
+    places.flatMap((place, index) => {
+      const ranked = offers.find(({ offer }) => offer.provider === place.provider)
+      if (ranked === undefined) return []
+      const because = [...ranked.because, index === 0 ? 'the first place' : `place ${index + 1}`]
+      return [{ ...ranked, because, hosts: place.hosts, othersAllowed: place.othersAllowed }]
+    })
+}
+
+/** The cheapest offer for this very request first; offers with no known price last. */
+export function cheapestOffer(): ProviderRule {
+  return (offers, facts) =>
+    sorted(
+      offers,
+      ({ offer }) => facts.estimate(offer).high ?? Number.POSITIVE_INFINITY,
+      (usd) => (usd === Number.POSITIVE_INFINITY ? 'its price is unknown' : 'by price'),
+    )
+}
+
+/** The offer that has been fastest of late first; those not seen yet keep their order. */
+export function fastestOffer(): ProviderRule {
+  return (offers, facts) =>
+    sorted(
+      offers,
+      ({ offer }) => -(facts.speed(offer) ?? 0),
+      (speed) => (speed === 0 ? 'not measured yet' : `${Math.round(-speed)} tokens a second of late`),
+    )
+}
+
+/** Only these places; their order is left as it is. */
+export function only(...references: readonly ProviderRef[]): ProviderRule {
+  const places = fold([...references].sort((a, b) => providerOf(a).localeCompare(providerOf(b))))
+  return (offers) =>
+    offers.flatMap((ranked) => {
+      const place = places.find(({ provider }) => provider === ranked.offer.provider)
+      if (place === undefined) return []
+      return place.hosts.length === 0
+        ? [ranked]
+        : [{ ...ranked, hosts: place.hosts, othersAllowed: place.othersAllowed }]
+    })
+}
+
+/** Anywhere but here: a provider is left out, a host behind an aggregator is not asked. */
+export function avoid(...references: readonly ProviderRef[]): ProviderRule {
+  const providers = new Set(references.filter((reference) => hostOf(reference) === null))
+  const hosts = references.filter((reference) => hostOf(reference) !== null)
+  return (offers) =>
+    offers
+      .filter(({ offer }) => !providers.has(offer.provider))
+      .map((ranked) => {
+        const avoided = hosts
+          .filter((host) => providerOf(host) === ranked.offer.provider)
+          .map((host) => hostOf(host) ?? '')
+        if (avoided.length === 0) return ranked
+        return {
+          ...ranked,
+          hosts: ranked.hosts.filter((host) => !avoided.includes(host)),
+          avoided: [...ranked.avoided, ...avoided],
+        }
+      })
+}
+
+/** References become the rules they stand for; neighbouring references are one order. */
+export function providerRuleOf(given: ProviderRef | readonly (ProviderRef | ProviderRule)[] | ProviderRule): {
+  rules: readonly ProviderRule[]
+  named: readonly string[]
+} {
+  const parts = typeof given === 'string' || typeof given === 'function' ? [given] : given
+  const rules: ProviderRule[] = []
+  const named: string[] = []
+  let references: string[] = []
+  const flush = () => {
+    if (references.length > 0) rules.push(inOrder(...references))
+    references = []
+  }
+  for (const part of parts) {
+    if (typeof part === 'string') {
+      references.push(part)
+      named.push(part)
+    } else {
+      flush()
+      rules.push(part)
+    }
+  }
+  flush()
+  return { rules, named }
+}
+
+interface Place {
+  readonly provider: string
+  readonly hosts: readonly string[]
+  readonly othersAllowed: boolean
+}
+
+function fold(references: readonly ProviderRef[]): readonly Place[] {
+  const places: { provider: string; hosts: string[]; othersAllowed: boolean }[] = []
+  for (const reference of references) {
+    const provider = providerOf(reference)
+    const host = hostOf(reference)
+    const last = places.at(-1)
+    if (last?.provider === provider && !last.othersAllowed && last.hosts.length > 0) {
+      if (host === null) last.othersAllowed = true
+      else last.hosts.push(host)
+    } else places.push({ provider, hosts: host === null ? [] : [host], othersAllowed: host === null })
+  }
+  return places
+}
+
+function sorted(
+  offers: readonly RankedOffer[],
+  by: (ranked: RankedOffer) => number,
+  says: (value: number) => string,
+): readonly RankedOffer[] {
+  return offers
+    .map((ranked) => ({ ranked, value: by(ranked) }))
+    .sort((a, b) => (a.value === b.value ? 0 : a.value - b.value))
+    .map(({ ranked, value }) => ({ ...ranked, because: [...ranked.because, says(value)] }))
+}
+
+function providerOf(reference: ProviderRef): string {
+  return reference.split('/', 1)[0] ?? reference
+}
+
+function hostOf(reference: ProviderRef): string | null {
+  const slash = reference.indexOf('/')
+  return slash === -1 ? null : reference.slice(slash + 1)
+}

@@ -1,0 +1,85 @@
+import type { Catalog } from './catalog.ts'
+import { type Clock, isoTime } from './clock.ts'
+import { RouterError } from './errors.ts'
+import { kindOfStatus } from './failure.ts'
+import { readHosts, readListing } from './listing.ts'
+import type { Provider } from './provider.ts'
+import { discard, readText } from './wires/wire.ts'
+
+export interface RefreshOptions {
+  /** Models whose per-host prices are wanted too, by their slug. */
+  readonly hosts?: readonly string[]
+  readonly signal?: AbortSignal
+}
+
+/** What came of it, provider by provider; one that failed keeps the list it had. */
+export interface Refreshed {
+  readonly providers: Readonly<Record<string, { readonly models: number } | { readonly error: RouterError }>>
+}
+
+interface Around {
+  readonly providers: readonly Provider[]
+  readonly catalog: Catalog
+  readonly clock: Clock
+  readonly signal: AbortSignal
+}
+
+const MOST_BYTES = 32 * 1024 * 1024
+const LONGEST = 30_000
+
+/** Asks each provider for its own list. */
+export async function refresh(around: Around, options: RefreshOptions): Promise<Refreshed> {
+  const { catalog, clock } = around
+  const date = isoTime(clock.date()).slice(0, 10)
+  const entries = await Promise.all(
+    around.providers.map(async (provider) => {
+      try {
+        const models = readListing(await ask(provider, '/models', around, options.signal))
+        catalog.put(provider.name, { date, source: 'live', models })
+        if (provider.dialect.supports.hosts) {
+          for (const slug of options.hosts ?? []) {
+            const path = `/models/${slug.split('/').map(encodeURIComponent).join('/')}/endpoints`
+            const hosts = readHosts(await ask(provider, path, around, options.signal))
+            catalog.put(provider.name, { date, source: 'live', models: [{ id: slug, hosts }], partial: true })
+          }
+        }
+        return [provider.name, { models: models.length }] as const
+      } catch (error) {
+        return [provider.name, { error: RouterError.is(error) ? error : unreachable(provider) }] as const
+      }
+    }),
+  )
+  return { providers: Object.fromEntries(entries) }
+}
+
+async function ask(provider: Provider, path: string, { clock, signal: closing }: Around, signal?: AbortSignal): Promise<unknown> {
+  const controller = new AbortController()
+  const stop = () => controller.abort()
+  const cancel = clock.timer(LONGEST, stop)
+  for (const other of [closing, signal]) other?.addEventListener('abort', stop, { once: true })
+  if (closing.aborted || signal?.aborted) stop()
+  try {
+    const reply = await provider.send({ method: 'GET', path, signal: controller.signal })
+    if (reply.status !== 200) {
+      discard(reply)
+      const kind = kindOfStatus(reply.status)
+      throw new RouterError(`${provider.name}${path} answered ${reply.status}: its list stays as it was`, { kind })
+    }
+    return JSON.parse(await readText(reply, { most: MOST_BYTES, signal: controller.signal }))
+  } catch (error) {
+    if (RouterError.is(error)) throw error
+    if (error instanceof SyntaxError) {
+      const message = `${provider.name}${path} did not answer with JSON: its list stays as it was`
+      throw new RouterError(message, { kind: 'bad-response' })
+    }
+    throw unreachable(provider)
+  } finally {
+    cancel()
+    for (const other of [closing, signal]) other?.removeEventListener('abort', stop)
+  }
+}
+
+function unreachable({ name }: Provider): RouterError {
+  const message = `${name} could not be asked for its models: its list stays as it was; check the network and the base URL`
+  return new RouterError(message, { kind: 'unreachable' })
+}

@@ -1,0 +1,433 @@
+import type { Answer } from './answer.ts'
+import type { Call } from './attempt.ts'
+import { type Catalog, createCatalog } from './catalog.ts'
+import { loadSnapshot } from './catalog/snapshot.ts'
+import { type AssistantMessage, type Finish, type Input, needsOf, type RequestSettings, requestOf, type ToolCall } from './chat.ts'
+import { type Clock, isoTime, systemClock, utcMinutes } from './clock.ts'
+import type { DataRule } from './dialects/dialect.ts'
+import { errorOf } from './door.ts'
+import { ConfigError } from './errors.ts'
+import { createEvents, type Listener } from './events.ts'
+import type { CheckedTasks, ModelOf, PlaceOf } from './known.ts'
+import { createLedger, type Ledger } from './ledger.ts'
+import type { ListedModel } from './listing.ts'
+import { bound, type PriceList } from './price.ts'
+import type { Facts } from './model-rule.ts'
+import type { Plan } from './plan.ts'
+import { makePlan, type Planned } from './planner.ts'
+import { type Limits, type Policy, policyOf, type TaskPolicy, tightened, unknown } from './policy.ts'
+import { kindOf, type Provider, providersFromEnvironment } from './provider.ts'
+import { type Refreshed, type RefreshOptions, refresh } from './refresh.ts'
+import { type Outcome, run } from './runner.ts'
+import { createSessions } from './session.ts'
+import { recordOf } from './settle.ts'
+import { withSettings } from './settings.ts'
+import { UNKNOWN } from './money.ts'
+import type { UsageRecord } from './usage.ts'
+
+/** What a call answers. */
+export interface Completion {
+  readonly text: string
+  /** What the model showed of its thinking, if anything. */
+  readonly reasoning: string | null
+  readonly toolCalls: readonly ToolCall[]
+  /** Push it to the history as it is: it may be sent to any provider. */
+  readonly message: AssistantMessage
+  readonly finish: Finish
+  /** Who really answered. */
+  readonly model: string
+  readonly provider: string
+  readonly host: string | null
+  readonly usage: UsageRecord
+  readonly plan: Plan
+  /** The provider's body, untouched. */
+  readonly raw: unknown
+}
+
+export interface CallOptions {
+  /** Keeps a conversation where its prompt cache is warm. Any string; only a keyed hash of it is kept. */
+  readonly session?: string | undefined
+  readonly signal?: AbortSignal | undefined
+  readonly request?: RequestSettings | undefined
+  /** These may tighten what the policy allows, never relax it. */
+  readonly limits?: Limits | undefined
+  readonly data?: DataRule | undefined
+  /** Kept on the usage record. */
+  readonly metadata?: Readonly<Record<string, string>> | undefined
+}
+
+export interface CatalogOptions {
+  /** Models that no list knows, or that are listed wrong, each with the provider that sells it. */
+  readonly models?: readonly (ListedModel & { readonly provider: string })[]
+  /** By model id: USD per million tokens, at every provider that sells it. */
+  readonly prices?: Readonly<Record<string, PriceList>>
+}
+
+export type Sink = (record: UsageRecord) => void | Promise<void>
+
+export interface RouterOptions<Providers extends readonly Provider[], Tasks> {
+  /** Default: every built-in provider whose key is in the environment. Their order is the default preference. */
+  readonly providers?: Providers
+  readonly tasks: Tasks & CheckedTasks<Tasks, Providers[number]>
+  /** A data rule for all tasks; a task may only tighten it. */
+  readonly data?: DataRule
+  /** Limits for all tasks; a task may only tighten them. */
+  readonly limits?: Limits
+  /** Settings for every request, below those of a task. */
+  readonly defaults?: RequestSettings
+  readonly catalog?: CatalogOptions
+  /** Each gets every usage record; what it throws stops nobody. */
+  readonly sinks?: readonly Sink[]
+  readonly on?: Listener
+  /** Keys the hashes of session ids; set it to have the same ones in several processes. */
+  readonly secret?: string
+  readonly clock?: Clock
+  /** In [0, 1); with a clock, it makes a run repeatable. */
+  readonly random?: () => number
+}
+
+/** The catalogue as a router knows it. */
+export interface RouterCatalog extends Catalog {
+  /** From the providers' live lists; `hosts`: also the per-host prices of these models. */
+  refresh(options?: RefreshOptions): Promise<Refreshed>
+}
+
+export interface Router<Task extends string = string> {
+  /**
+   * Asks for an answer: the policy's best way first, the next when it fails.
+   *
+   * @example
+   * ```ts
+   * const { text, usage } = await router.complete('tag', 'Tag this ticket: …')
+   * ```
+   */
+  complete(task: Task | TaskPolicy, input: Input, options?: CallOptions): Promise<Completion>
+  /** What `complete` would do, and why, without sending anything. */
+  plan(task: Task | TaskPolicy, input: Input, options?: CallOptions): Promise<Plan>
+  /** The same verbs, bound to a session. */
+  session(id: string, options?: CallOptions): Pick<Router<Task>, 'complete' | 'plan'>
+  readonly catalog: RouterCatalog
+  readonly ledger: Ledger
+  on(listener: Listener): () => void
+  /** Settles when the bundled catalogue is there; every call waits for it by itself. */
+  ready(): Promise<void>
+  /** Aborts what runs; further calls are refused. */
+  close(): Promise<void>
+}
+
+/**
+ * One client over all your providers.
+ *
+ * @example
+ * ```ts
+ * const router = createRouter({
+ *   providers: [groq(), openrouter()],
+ *   tasks: { tag: { model: 'openai/gpt-oss-20b', provider: ['groq', 'openrouter'] } },
+ * })
+ * ```
+ */
+export function createRouter<
+  const Providers extends readonly Provider[],
+  const Tasks extends Readonly<Record<string, TaskPolicy<ModelOf<Providers[number]>, PlaceOf<Providers[number]>>>>,
+>(options: RouterOptions<Providers, Tasks>): Router<keyof Tasks & string> {
+  const { clock = systemClock, random, sinks = [], defaults = {} } = checkedOptions(options)
+  const providers = checkedProviders(options.providers)
+  const names = providers.map(({ name }) => name)
+  const policies = new Map<string, Policy>()
+  for (const [task, policy] of Object.entries<unknown>(options.tasks)) {
+    policies.set(task, checkedPolicy(policy, { task, field: `tasks.${task}`, providers: names }))
+  }
+  const catalog = createCatalog()
+  const events = createEvents()
+  if (options.on !== undefined) events.on(options.on)
+  const ledger = createLedger()
+  const sessions = createSessions(options.secret ?? crypto.randomUUID())
+  const closing = new AbortController()
+  const running = new Set<Promise<unknown>>()
+  const adHoc = new WeakMap<object, Policy>()
+  const speeds = new Map<string, number>()
+  const failedSinks = new WeakSet<Sink>()
+  const loaded = load()
+  // Whoever waits for it hears of a failure; nobody else has to.
+  loaded.catch(() => {})
+
+  function checkedPolicy(policy: unknown, about: { task: string; field: string; providers: readonly string[] }): Policy {
+    const own = policyOf(policy, about)
+    return tightened({ ...own, request: withDefaults(own.request) }, { limits: options.limits, data: options.data })
+  }
+
+  function withDefaults(request: RequestSettings): RequestSettings {
+    return Object.keys(defaults).length === 0 ? request : withSettings({ messages: [], ...request }, defaults, undefined)
+  }
+
+  async function load(): Promise<void> {
+    const snapshot = await loadSnapshot()
+    for (const { name, dialect, models } of providers) {
+      const listed = snapshot.providers[dialect.name]
+      if (listed !== undefined) catalog.put(name, { ...listed, source: 'snapshot' })
+      if (models.length > 0) catalog.put(name, { date: isoTime(clock.date()).slice(0, 10), source: 'user', models })
+    }
+    const { models = [], prices = {} } = options.catalog ?? {}
+    const date = isoTime(clock.date()).slice(0, 10)
+    for (const { name } of providers) {
+      const own = models.filter(({ provider }) => provider === name)
+      const priced = Object.entries(prices).flatMap(([id, list]) => {
+        const found = catalog.lookup(id)
+        const offer = 'model' in found ? catalog.offer(name, found.model.id) : null
+        return offer === null ? [] : [{ id: offer.wireModel, prices: list }]
+      })
+      if (own.length + priced.length > 0) catalog.put(name, { date, source: 'user', models: [...own, ...priced] })
+    }
+  }
+
+  function policyFor(task: string | TaskPolicy): Policy {
+    if (typeof task === 'string') {
+      const policy = policies.get(task)
+      if (policy === undefined) throw new ConfigError('task', unknown('task', task, [...policies.keys()]))
+      return policy
+    }
+    if (typeof task !== 'object' || task === null) {
+      throw new ConfigError('task', `expected the name of a task or a policy, got ${kindOf(task)}`)
+    }
+    const known = adHoc.get(task)
+    if (known !== undefined) return known
+    const policy = checkedPolicy(task, { task: 'ad hoc', field: 'policy', providers: names })
+    adHoc.set(task, policy)
+    return policy
+  }
+
+  /** All that a call reads is read here, so that planning can be pure. */
+  async function gather(task: string | TaskPolicy, input: Input, given: CallOptions) {
+    const own = policyFor(task)
+    const policy = tightened(own, given)
+    const request = withSettings(checkedInput(input), policy.request, given.request)
+    await loaded
+    const date = clock.date()
+    const asked = given.session !== undefined && policy.sticky
+    const session = asked ? await sessions.hash(checkedSession(given.session)) : null
+    const facts = factsOf(needsOf(request), date)
+    const warm = session === null ? null : sessions.warm(session, clock.now())
+    return { policy, request, facts, session, planning: { policy, providers, facts, session: { asked, warm } } }
+  }
+
+  function factsOf(needs: Facts['needs'], date: number): Facts {
+    return {
+      needs,
+      day: isoTime(date).slice(0, 10),
+      utcMinutes: utcMinutes(date),
+      catalog,
+      estimate: ({ tariff, maxOutput }) =>
+        tariff === null
+          ? UNKNOWN
+          : bound(tariff, { promptTokens: needs.promptTokens, maxCompletionTokens: needs.maxTokens ?? maxOutput }),
+      speed: ({ provider, model }) => speeds.get(`${provider} ${model}`) ?? null,
+    }
+  }
+
+  async function complete(task: string | TaskPolicy, input: Input, given: CallOptions = {}): Promise<Completion> {
+    if (closing.signal.aborted) throw new ConfigError('router', 'it is closed: create another one')
+    const startedAt = clock.now()
+    const gathered = await gather(task, input, given)
+    const { policy, request, facts, session } = gathered
+    const planned = makePlan(gathered.planning)
+    const signal = given.signal === undefined ? closing.signal : either(given.signal, closing.signal)
+    const call: Call = {
+      id: newId(random),
+      policy,
+      request,
+      clock,
+      startedAt,
+      deadline: startedAt + policy.limits.timeoutMs,
+      utcMinutes: facts.utcMinutes,
+      signal,
+      session,
+    }
+    if (events.heard) events.emit({ type: 'plan-made', call: call.id, plan: planned.plan })
+    const outcome = await run(call, planned.ways, events)
+    const usage = settle(call, planned, outcome, given)
+    const { won } = outcome
+    if (won?.answer == null) throw errorOf({ call, plan: planned.plan, outcome, usage })
+    return completionOf(won.answer, { usage, plan: planned.plan, raw: won.body, model: won.way.step.model })
+  }
+
+  function settle(call: Call, { plan, ways }: Planned, outcome: Outcome, given: CallOptions): UsageRecord {
+    const usage = recordOf({ call, plan, ways, outcome, catalog, metadata: given.metadata ?? {} })
+    const { won } = outcome
+    if (won !== null) {
+      const { offer, provider } = won.way
+      noteSpeed(`${offer.provider} ${offer.model}`, usage.latency.tokensPerSecond)
+      if (call.session !== null) {
+        const place = { model: offer.model, provider: offer.provider, host: won.record.host }
+        sessions.note(call.session, place, clock.now() + provider.cacheTtlMs)
+      }
+    }
+    ledger.note(usage)
+    if (events.heard) {
+      for (const drift of usage.drift) events.emit({ type: 'drift', call: call.id, drift })
+      events.emit({ type: 'call-end', call: call.id, usage })
+    }
+    for (const sink of sinks) feed(sink, usage)
+    return usage
+  }
+
+  function noteSpeed(offer: string, speed: number | null): void {
+    if (speed === null) return
+    const before = speeds.get(offer)
+    speeds.set(offer, before === undefined ? speed : before + SPEED_WEIGHT * (speed - before))
+  }
+
+  function feed(sink: Sink, usage: UsageRecord): void {
+    const report = (error: unknown) => {
+      if (failedSinks.has(sink)) return
+      failedSinks.add(sink)
+      events.emit({ type: 'listener-failed', what: 'sink', error: error instanceof Error ? error.name : typeof error })
+    }
+    try {
+      Promise.resolve(sink(usage)).catch(report)
+    } catch (error) {
+      report(error)
+    }
+  }
+
+  /** Kept until it is over, so that `close` can wait for it. */
+  function tracked<T>(promise: Promise<T>): Promise<T> {
+    const over = promise.then(
+      () => running.delete(over),
+      () => running.delete(over),
+    )
+    running.add(over)
+    return promise
+  }
+
+  const verbs = {
+    complete: (task: string | TaskPolicy, input: Input, given?: CallOptions) => tracked(complete(task, input, given)),
+    plan: async (task: string | TaskPolicy, input: Input, given: CallOptions = {}) =>
+      makePlan((await gather(task, input, given)).planning).plan,
+  }
+  return Object.freeze({
+    ...verbs,
+    session(id: string, bound: CallOptions = {}) {
+      checkedSession(id)
+      return Object.freeze({
+        complete: (task: string | TaskPolicy, input: Input, given: CallOptions = {}) =>
+          verbs.complete(task, input, { ...bound, ...given, session: id }),
+        plan: (task: string | TaskPolicy, input: Input, given: CallOptions = {}) =>
+          verbs.plan(task, input, { ...bound, ...given, session: id }),
+      })
+    },
+    catalog: Object.freeze({
+      ...catalog,
+      refresh: async (asked: RefreshOptions = {}) => {
+        await loaded
+        return refresh({ providers, catalog, clock, signal: closing.signal }, asked)
+      },
+    }),
+    ledger,
+    on: events.on,
+    ready: () => loaded,
+    async close() {
+      closing.abort(new Error('the router was closed'))
+      await Promise.all(running)
+    },
+  })
+}
+
+/** How much the newest call counts in an offer's speed. */
+const SPEED_WEIGHT = 0.2
+
+function completionOf(
+  answer: Answer,
+  about: { usage: UsageRecord; plan: Plan; raw: unknown; model: string },
+): Completion {
+  const { text, reasoning, toolCalls, message, finish, host } = answer
+  const { usage, plan, raw } = about
+  return {
+    text,
+    reasoning,
+    toolCalls,
+    message,
+    finish,
+    model: usage.model.served ?? about.model,
+    provider: usage.provider ?? '',
+    host,
+    usage,
+    plan,
+    raw,
+  }
+}
+
+/** `AbortSignal.any` costs more than the call's own listeners, and leaks on some Nodes; two signals are enough here. */
+function either(first: AbortSignal, second: AbortSignal): AbortSignal {
+  if (first.aborted) return first
+  return AbortSignal.any([first, second])
+}
+
+function newId(random: (() => number) | undefined): string {
+  if (random === undefined) return `call_${crypto.randomUUID().replaceAll('-', '')}`
+  const digits = () => Math.floor(random() * 2 ** 32).toString(16).padStart(8, '0')
+  return `call_${digits()}${digits()}${digits()}${digits()}`
+}
+
+const OPTIONS = ['providers', 'tasks', 'data', 'limits', 'defaults', 'catalog', 'sinks', 'on', 'secret', 'clock', 'random']
+
+function checkedOptions<T extends object>(options: T): T {
+  if (typeof options !== 'object' || options === null) {
+    throw new ConfigError('createRouter', `expected { providers, tasks }, got ${kindOf(options)}`)
+  }
+  for (const key of Object.keys(options)) {
+    if (!OPTIONS.includes(key)) throw new ConfigError(`createRouter.${key}`, unknown('option', key, OPTIONS))
+  }
+  const tasks: unknown = Reflect.get(options, 'tasks')
+  if (typeof tasks !== 'object' || tasks === null || Array.isArray(tasks)) {
+    throw new ConfigError('tasks', `expected policies by task name, got ${kindOf(tasks)}`)
+  }
+  return options
+}
+
+function checkedProviders(given: readonly Provider[] | undefined): readonly Provider[] {
+  if (given !== undefined && !Array.isArray(given)) {
+    throw new ConfigError('providers', `expected a list such as [groq(), openrouter()], got ${kindOf(given)}`)
+  }
+  const providers = given ?? providersFromEnvironment()
+  if (providers.length === 0) {
+    const problem = given === undefined ? 'no key was found: set GROQ_API_KEY or OPENROUTER_API_KEY' : 'got an empty list'
+    throw new ConfigError('providers', `expected at least one provider; ${problem}`)
+  }
+  for (const [index, provider] of providers.entries()) {
+    if (typeof provider?.send !== 'function' || typeof provider.name !== 'string') {
+      throw new ConfigError(`providers[${index}]`, `expected groq(), openrouter() or compatible(…), got ${kindOf(provider)}`)
+    }
+    if (providers.findIndex(({ name }) => name === provider.name) !== index) {
+      throw new ConfigError(`providers[${index}]`, `expected a name of its own, got a second "${provider.name}"`)
+    }
+  }
+  return providers
+}
+
+function checkedInput(input: Input) {
+  if (typeof input === 'string' && input !== '') return requestOf(input)
+  if (typeof input !== 'object' || input === null) {
+    throw new ConfigError('input', `expected a prompt, messages, or a request with messages, got ${kindOf(input)}`)
+  }
+  const request = requestOf(input)
+  if (!Array.isArray(request.messages) || request.messages.length === 0) {
+    throw new ConfigError('input.messages', `expected at least one message, got ${kindOf(request.messages)}`)
+  }
+  for (const [index, message] of request.messages.entries()) {
+    const role: unknown = typeof message === 'object' && message !== null ? message.role : undefined
+    if (typeof role === 'string' && ROLES.includes(role)) continue
+    const expected = `expected a message with a role (${ROLES.join(', ')})`
+    throw new ConfigError(`input.messages[${index}]`, `${expected}, got ${kindOf(message)}`)
+  }
+  return request
+}
+
+const ROLES = ['system', 'developer', 'user', 'assistant', 'tool', 'function']
+
+const LONGEST_SESSION = 4096
+
+function checkedSession(id: unknown): string {
+  if (typeof id === 'string' && id !== '' && id.length <= LONGEST_SESSION) return id
+  const got = typeof id === 'string' && id !== '' ? `${id.length} characters` : kindOf(id)
+  throw new ConfigError('options.session', `expected 1 to ${LONGEST_SESSION} characters, got ${got}`)
+}

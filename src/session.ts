@@ -1,0 +1,41 @@
+import type { WarmPlace } from './planner.ts'
+
+/** Where sessions are at home, in this process, for as long as their cache is warm. */
+export interface Sessions {
+  /** The same id gives the same hash; nobody gets from the hash to the id. */
+  hash(id: string): Promise<string>
+  warm(hash: string, now: number): WarmPlace | null
+  note(hash: string, place: WarmPlace, until: number): void
+}
+
+interface Pinned extends WarmPlace {
+  readonly until: number
+}
+
+const MOST_SESSIONS = 100_000
+
+export function createSessions(secret: string): Sessions {
+  const pins = new Map<string, Pinned>()
+  const encoder = new TextEncoder()
+  let key: Promise<CryptoKey> | undefined
+  return {
+    async hash(id) {
+      key ??= crypto.subtle.importKey('raw', encoder.encode(secret), { name: 'HMAC', hash: 'SHA-256' }, false, ['sign'])
+      const signature = await crypto.subtle.sign('HMAC', await key, encoder.encode(id))
+      return Array.from(new Uint8Array(signature, 0, 16), (byte) => byte.toString(16).padStart(2, '0')).join('')
+    },
+    warm(hash, now) {
+      const pin = pins.get(hash)
+      if (pin === undefined) return null
+      if (pin.until > now) return pin
+      pins.delete(hash)
+      return null
+    },
+    note(hash, place, until) {
+      // A Map keeps the order of insertion: the first is the one that was used longest ago.
+      pins.delete(hash)
+      pins.set(hash, { model: place.model, provider: place.provider, host: place.host, until })
+      if (pins.size > MOST_SESSIONS) for (const [oldest] of pins) return void pins.delete(oldest)
+    },
+  }
+}
