@@ -26,12 +26,14 @@ export function errorOf({ call, plan, outcome, usage }: Ending): RouterError {
   }
   if (plan.steps.length === 0) return new NoRouteError(`${task} has no way to go: ${rejections(plan)}`, parts)
   if (kind === 'out-of-budget') {
-    const limit = failure?.code === 'cost' ? `limits.maxCostUsd of $${call.policy.limits.maxCostUsd}` : 'limits.attempts'
+    const limit =
+      failure?.code === 'cost' ? `limits.maxCostUsd of $${call.policy.limits.maxCostUsd}` : 'limits.attempts'
     const message = `${task} stopped after ${times(attempts.length)}: the next one could break ${limit}; raise it or set a smaller max_tokens`
     return new BudgetError(message, parts)
   }
   const last = attempts.at(-1)
-  const where = last === undefined ? '' : `${last.way.step.model} at ${last.way.step.provider}${hostOf(last.record.host)}: `
+  const where =
+    last === undefined ? '' : `${last.way.step.model} at ${last.way.step.provider}${hostOf(last.record.host)}: `
   const message = `${task} failed after ${times(attempts.length)}: ${where}${failure === null ? kind : sentence(failure)}`
   return new AttemptsFailedError(message, parts)
 }
@@ -49,7 +51,8 @@ function rejections({ rejected }: Plan): string {
   const listed = rejected
     .slice(0, MOST_REJECTIONS)
     .map(({ model, provider, code, because }) => `${model} at ${provider}: ${code} (${because})`)
-  const more = rejected.length > MOST_REJECTIONS ? `; and ${rejected.length - MOST_REJECTIONS} more in error.rejections` : ''
+  const more =
+    rejected.length > MOST_REJECTIONS ? `; and ${rejected.length - MOST_REJECTIONS} more in error.rejections` : ''
   return `${listed.join('; ')}${more}`
 }
 

@@ -52,7 +52,12 @@ export async function refresh(around: Around, options: RefreshOptions): Promise<
   return { providers: Object.fromEntries(entries) }
 }
 
-async function ask(provider: Provider, path: string, { clock, signal: closing }: Around, signal?: AbortSignal): Promise<unknown> {
+async function ask(
+  provider: Provider,
+  path: string,
+  { clock, signal: closing }: Around,
+  signal?: AbortSignal,
+): Promise<unknown> {
   const controller = new AbortController()
   const stop = () => controller.abort()
   const cancel = clock.timer(LONGEST, stop)

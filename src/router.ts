@@ -1,8 +1,16 @@
 import type { Answer } from './answer.ts'
 import type { Call } from './attempt.ts'
-import { type Catalog, createCatalog } from './catalog.ts'
 import { loadSnapshot } from './catalog/snapshot.ts'
-import { type AssistantMessage, type Finish, type Input, needsOf, type RequestSettings, requestOf, type ToolCall } from './chat.ts'
+import { type Catalog, createCatalog } from './catalog.ts'
+import {
+  type AssistantMessage,
+  type Finish,
+  type Input,
+  needsOf,
+  type RequestSettings,
+  requestOf,
+  type ToolCall,
+} from './chat.ts'
 import { type Clock, isoTime, systemClock, utcMinutes } from './clock.ts'
 import type { DataRule } from './dialects/dialect.ts'
 import { errorOf } from './door.ts'
@@ -11,18 +19,18 @@ import { createEvents, type Listener } from './events.ts'
 import type { CheckedTasks, ModelOf, PlaceOf } from './known.ts'
 import { createLedger, type Ledger } from './ledger.ts'
 import type { ListedModel } from './listing.ts'
-import { bound, type PriceList } from './price.ts'
 import type { Facts } from './model-rule.ts'
+import { UNKNOWN } from './money.ts'
 import type { Plan } from './plan.ts'
 import { makePlan, type Planned } from './planner.ts'
 import { type Limits, type Policy, policyOf, type TaskPolicy, tightened, unknown } from './policy.ts'
+import { bound, type PriceList } from './price.ts'
 import { kindOf, type Provider, providersFromEnvironment } from './provider.ts'
 import { type Refreshed, type RefreshOptions, refresh } from './refresh.ts'
 import { type Outcome, run } from './runner.ts'
 import { createSessions } from './session.ts'
-import { recordOf } from './settle.ts'
 import { withSettings } from './settings.ts'
-import { UNKNOWN } from './money.ts'
+import { recordOf } from './settle.ts'
 import type { UsageRecord } from './usage.ts'
 
 /** What a call answers. */
@@ -151,13 +159,18 @@ export function createRouter<
   // Whoever waits for it hears of a failure; nobody else has to.
   loaded.catch(() => {})
 
-  function checkedPolicy(policy: unknown, about: { task: string; field: string; providers: readonly string[] }): Policy {
+  function checkedPolicy(
+    policy: unknown,
+    about: { task: string; field: string; providers: readonly string[] },
+  ): Policy {
     const own = policyOf(policy, about)
     return tightened({ ...own, request: withDefaults(own.request) }, { limits: options.limits, data: options.data })
   }
 
   function withDefaults(request: RequestSettings): RequestSettings {
-    return Object.keys(defaults).length === 0 ? request : withSettings({ messages: [], ...request }, defaults, undefined)
+    return Object.keys(defaults).length === 0
+      ? request
+      : withSettings({ messages: [], ...request }, defaults, undefined)
   }
 
   async function load(): Promise<void> {
@@ -291,10 +304,7 @@ export function createRouter<
 
   /** Kept until it is over, so that `close` can wait for it. */
   function tracked<T>(promise: Promise<T>): Promise<T> {
-    const over = promise.then(
-      () => running.delete(over),
-      () => running.delete(over),
-    )
+    const over: Promise<unknown> = promise.catch(() => {}).then(() => running.delete(over))
     running.add(over)
     return promise
   }
@@ -364,11 +374,26 @@ function either(first: AbortSignal, second: AbortSignal): AbortSignal {
 
 function newId(random: (() => number) | undefined): string {
   if (random === undefined) return `call_${crypto.randomUUID().replaceAll('-', '')}`
-  const digits = () => Math.floor(random() * 2 ** 32).toString(16).padStart(8, '0')
+  const digits = () =>
+    Math.floor(random() * 2 ** 32)
+      .toString(16)
+      .padStart(8, '0')
   return `call_${digits()}${digits()}${digits()}${digits()}`
 }
 
-const OPTIONS = ['providers', 'tasks', 'data', 'limits', 'defaults', 'catalog', 'sinks', 'on', 'secret', 'clock', 'random']
+const OPTIONS = [
+  'providers',
+  'tasks',
+  'data',
+  'limits',
+  'defaults',
+  'catalog',
+  'sinks',
+  'on',
+  'secret',
+  'clock',
+  'random',
+]
 
 function checkedOptions<T extends object>(options: T): T {
   if (typeof options !== 'object' || options === null) {
@@ -390,12 +415,16 @@ function checkedProviders(given: readonly Provider[] | undefined): readonly Prov
   }
   const providers = given ?? providersFromEnvironment()
   if (providers.length === 0) {
-    const problem = given === undefined ? 'no key was found: set GROQ_API_KEY or OPENROUTER_API_KEY' : 'got an empty list'
+    const problem =
+      given === undefined ? 'no key was found: set GROQ_API_KEY or OPENROUTER_API_KEY' : 'got an empty list'
     throw new ConfigError('providers', `expected at least one provider; ${problem}`)
   }
   for (const [index, provider] of providers.entries()) {
     if (typeof provider?.send !== 'function' || typeof provider.name !== 'string') {
-      throw new ConfigError(`providers[${index}]`, `expected groq(), openrouter() or compatible(…), got ${kindOf(provider)}`)
+      throw new ConfigError(
+        `providers[${index}]`,
+        `expected groq(), openrouter() or compatible(…), got ${kindOf(provider)}`,
+      )
     }
     if (providers.findIndex(({ name }) => name === provider.name) !== index) {
       throw new ConfigError(`providers[${index}]`, `expected a name of its own, got a second "${provider.name}"`)

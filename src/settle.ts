@@ -2,8 +2,8 @@ import type { AttemptResult, Call } from './attempt.ts'
 import type { Catalog, Offer } from './catalog.ts'
 import { isoTime } from './clock.ts'
 import { type Cost, type Interval, sum, toUsd } from './money.ts'
-import type { Way } from './planner.ts'
 import type { Plan } from './plan.ts'
+import type { Way } from './planner.ts'
 import type { Tariff } from './price.ts'
 import type { Outcome } from './runner.ts'
 import {
@@ -108,7 +108,8 @@ function driftOf({ way, answer, cost, record }: AttemptResult, { catalog, call }
   if (served !== null && !provider.dialect.isRouter(step.wireModel)) {
     const model = canonical(served, catalog)
     // A wire id and a dated slug are names of the same model.
-    if (model !== step.model && served !== step.wireModel) drifts.push({ kind: 'model', planned: step.model, served: model })
+    if (model !== step.model && served !== step.wireModel)
+      drifts.push({ kind: 'model', planned: step.model, served: model })
   }
   const host = answer?.host ?? null
   if (step.host !== null && host !== null && !step.hosts.some((planned) => sameHost(planned, host))) {

@@ -1,0 +1,56 @@
+export type { Catalog, Lookup, Model, Offer } from './catalog.ts'
+export type {
+  AssistantMessage,
+  ChatMessage,
+  ChatRequest,
+  Finish,
+  Input,
+  Needs,
+  OpenRouterPreferences,
+  RequestSettings,
+  ToolCall,
+} from './chat.ts'
+export type { Clock } from './clock.ts'
+export type { DataRule } from './dialects/dialect.ts'
+export { AbortError, AttemptsFailedError, BudgetError, ConfigError, NoRouteError, RouterError } from './errors.ts'
+export type { Listener, RouterEvent } from './events.ts'
+export { FAILURE_KINDS, type FailureKind } from './failure.ts'
+export type { Ledger } from './ledger.ts'
+export type { ListedHost, ListedModel, Listing } from './listing.ts'
+export {
+  cheapest,
+  clears,
+  type Facts,
+  fastest,
+  firstOf,
+  type ModelChoice,
+  type ModelNeeds,
+  type ModelRef,
+  type ModelRule,
+} from './model-rule.ts'
+export type { Plan, Rejection, RejectionCode, Step } from './plan.ts'
+export type { Limits, TaskPolicy } from './policy.ts'
+export type { PriceList, PriceTier } from './price.ts'
+export { compatible, type DataTerms, groq, openrouter, type Provider } from './provider.ts'
+export {
+  avoid,
+  cheapestOffer,
+  fastestOffer,
+  inOrder,
+  only,
+  type ProviderRef,
+  type ProviderRule,
+  type RankedOffer,
+} from './provider-rule.ts'
+export {
+  type CallOptions,
+  type CatalogOptions,
+  type Completion,
+  createRouter,
+  type Router,
+  type RouterOptions,
+  type Sink,
+} from './router.ts'
+export type { Alternative, AttemptRecord, CacheRecord, CostRecord, Drift, Tokens, UsageRecord } from './usage.ts'
+export { fetchWire } from './wires/fetch.ts'
+export type { Wire, WireReply, WireRequest } from './wires/wire.ts'
