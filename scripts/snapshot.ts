@@ -1,98 +1,90 @@
-/**
- * Builds the bundled catalogue from the vendors' own `/models` answers:
- *
- *   npm run snapshot -- <groq-models.json> <openrouter-models.json>     from files, dated by their names
- *   npm run snapshot                                                    from the live endpoints (needs GROQ_API_KEY)
- */
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readFile, writeFile } from 'node:fs/promises'
+import { basename } from 'node:path'
+import { type PackedSnapshot, pack } from '../src/catalog/snapshot.ts'
 import { type ListedModel, readListing } from '../src/listing.ts'
-import { GROQ_CURRENT, GROQ_RETIRED, GROQ_SLUGS, OPENROUTER_HOSTS } from './facts.ts'
+import { HOSTS, withGroqFacts } from './facts.ts'
 
-interface Dated {
+/**
+ * Writes the list that comes with the package: `npm run snapshot` asks both vendors (with GROQ_API_KEY), and
+ * `npm run snapshot -- groq-models.2026-08-19.json openrouter-models.2026-08-22.json` reads saved answers, whose names
+ * carry their dates.
+ */
+const GROQ = 'https://api.groq.com/openai/v1/models'
+const OPENROUTER = 'https://openrouter.ai/api/v1/models'
+
+interface Source {
   readonly date: string
-  readonly models: readonly ListedModel[]
+  readonly models: ListedModel[]
 }
 
-const [groqFile, openrouterFile] = process.argv.slice(2)
-const groq = await source(groqFile, 'https://api.groq.com/openai/v1/models', process.env.GROQ_API_KEY)
-const openrouter = await source(openrouterFile, 'https://openrouter.ai/api/v1/models')
-const snapshot = {
-  date: [groq.date, openrouter.date].sort().at(-1),
-  providers: { groq: withFacts(groq), openrouter: chatOnly(openrouter) },
+async function read(path: string): Promise<Source> {
+  const date = /\d{4}-\d\d-\d\d/.exec(basename(path))?.[0]
+  if (date === undefined) throw new Error(`${basename(path)}: its name must hold the date it was taken, YYYY-MM-DD`)
+  return { date, models: readListing(JSON.parse(await readFile(path, 'utf8'))) }
 }
-const json = JSON.stringify(snapshot)
-// A module that parses a string: loads faster than an object literal, and everywhere, with or without JSON imports.
-const quoted = json.replaceAll('\\', '\\\\').replaceAll("'", "\\'").replaceAll('\u2028', '\\u2028')
-write(
-  'snapshot-data.ts',
-  `/** Made by scripts/snapshot.ts; not to be edited. */\nexport const json: string =\n  '${quoted}'\n`,
+
+async function ask(address: string, key?: string): Promise<Source> {
+  const reply = await fetch(address, key === undefined ? {} : { headers: { authorization: `Bearer ${key}` } })
+  if (!reply.ok) throw new Error(`${address} answered ${reply.status}`)
+  return { date: new Date().toISOString().slice(0, 10), models: readListing(await reply.json()) }
+}
+
+async function sources(): Promise<{ groq: Source; openrouter: Source }> {
+  const [groq, openrouter] = process.argv.slice(2)
+  if (groq !== undefined && openrouter !== undefined) {
+    return { groq: await read(groq), openrouter: await read(openrouter) }
+  }
+  const key = process.env.GROQ_API_KEY
+  if (key === undefined || key === '') throw new Error('GROQ_API_KEY is not set; or give two saved answers of /models')
+  return { groq: await ask(GROQ, key), openrouter: await ask(OPENROUTER) }
+}
+
+function union(name: string, members: Iterable<string>): string {
+  const sorted = [...new Set(members)].sort()
+  return `export type ${name} =\n${sorted.map((member) => `  | '${member}'`).join('\n')}\n`
+}
+
+const { groq, openrouter } = await sources()
+for (const [name, { models }] of Object.entries({ groq, openrouter })) {
+  if (models.length === 0) throw new Error(`the list of ${name} holds no model; nothing was written`)
+}
+const atGroq = withGroqFacts(groq.models)
+const date = [groq.date, openrouter.date].sort()[1] ?? ''
+const byId = (a: { id: string }, b: { id: string }) => (a.id < b.id ? -1 : 1)
+const packed: PackedSnapshot = {
+  date,
+  providers: {
+    groq: { date: groq.date, models: atGroq.map(pack).sort(byId) },
+    openrouter: { date: openrouter.date, models: openrouter.models.map(pack).sort(byId) },
+  },
+}
+const json = JSON.stringify(packed)
+const quoted = json.replaceAll('\\', '\\\\').replaceAll("'", "\\'")
+await writeFile(
+  new URL('../src/catalog/snapshot-data.ts', import.meta.url),
+  `/** Written by \`npm run snapshot\`. */\nexport const DATA =\n  '${quoted}'\n`,
 )
-write('ids.ts', ids())
-console.log(
-  `${snapshot.providers.groq.models.length} Groq models, ${snapshot.providers.openrouter.models.length} OpenRouter models, ${json.length} characters`,
+
+const canonical = [...atGroq, ...openrouter.models].map((row) => row.model ?? row.id)
+const slugs = canonical.filter((id) => id.includes('/') && !id.includes(':'))
+const sold = atGroq.filter(({ retires }) => retires === undefined)
+await writeFile(
+  new URL('../src/catalog/ids.ts', import.meta.url),
+  [
+    '// Written by `npm run snapshot`.\n',
+    `/** Canonical slugs that Groq or OpenRouter sold on ${date}; newer ones work all the same. */`,
+    union('KnownModel', slugs),
+    "/** Groq's own ids for what it still sells to everyone. */",
+    union(
+      'KnownGroqId',
+      sold.map(({ id }) => id),
+    ),
+    union(
+      'KnownAuthor',
+      slugs.map((id) => id.replace('~', '').split('/', 1)[0] ?? ''),
+    ),
+    '/** Hosts behind OpenRouter that are often pinned. */',
+    union('KnownHost', HOSTS),
+  ].join('\n'),
 )
-
-async function source(file: string | undefined, url: string, key?: string): Promise<Dated> {
-  if (file !== undefined) {
-    const date = /\d{4}-\d{2}-\d{2}/.exec(file)?.[0]
-    if (date === undefined) throw new Error(`${file}: expected a date (YYYY-MM-DD) in the name`)
-    return { date, models: readListing(JSON.parse(readFileSync(file, 'utf8'))) }
-  }
-  const response = await fetch(url, key === undefined ? {} : { headers: { authorization: `Bearer ${key}` } })
-  if (!response.ok) throw new Error(`${url} answered ${response.status}`)
-  return { date: new Date().toISOString().slice(0, 10), models: readListing(await response.json()) }
-}
-
-/** The planner reads no names and no parameters from the snapshot; a live refresh has them. */
-function lean({ name: _name, parameters: _parameters, output, input, ...model }: ListedModel): ListedModel {
-  return {
-    ...model,
-    ...(input !== undefined && input.join() !== 'text' ? { input } : {}),
-    ...(output !== undefined && !output.includes('text') ? { output } : {}),
-  }
-}
-
-function withFacts({ date, models }: Dated): Dated {
-  const rows = new Map<string, ListedModel>()
-  for (const model of [...GROQ_RETIRED, ...models.filter(isChat), ...GROQ_CURRENT]) {
-    const known = rows.get(model.id)
-    const slug = GROQ_SLUGS[model.id]
-    rows.set(model.id, lean({ ...known, ...model, ...(slug === undefined ? {} : { model: slug }) }))
-  }
-  return { date, models: [...rows.values()] }
-}
-
-/** `:batch` offers are another API. */
-function chatOnly({ date, models }: Dated): Dated {
-  return { date, models: models.filter((model) => !model.id.endsWith(':batch') && isChat(model)).map(lean) }
-}
-
-function isChat({ output }: ListedModel): boolean {
-  return output === undefined || output.includes('text')
-}
-
-function ids(): string {
-  const canonical = new Set<string>()
-  for (const { models } of Object.values(snapshot.providers))
-    for (const { id, model } of models) canonical.add(model ?? id)
-  const own = snapshot.providers.groq.models.flatMap(({ id, model }) => (model === undefined ? [] : [id]))
-  const authors = new Set([...canonical].flatMap((id) => (id.includes('/') ? [id.split('/')[0] ?? ''] : [])))
-  return [
-    '/** Made by scripts/snapshot.ts; not to be edited. What the editor offers and the compiler checks. */',
-    union('KnownModel', [...canonical]),
-    union('KnownOwnId', own),
-    union('KnownAuthor', [...authors]),
-    union('KnownHost', OPENROUTER_HOSTS),
-  ].join('\n')
-}
-
-function union(name: string, members: readonly string[]): string {
-  return `export type ${name} =\n${[...members]
-    .sort()
-    .map((member) => `  | '${member}'`)
-    .join('\n')}\n`
-}
-
-function write(name: string, text: string): void {
-  writeFileSync(new URL(`../src/catalog/${name}`, import.meta.url), text)
-}
+console.log(`${date}: ${atGroq.length} models at Groq, ${openrouter.models.length} at OpenRouter, ${json.length} bytes`)

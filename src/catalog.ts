@@ -3,293 +3,375 @@ import type { Ability, ListedHost, ListedModel, Listing, Modality } from './list
 import { nearest } from './nearest.ts'
 import { type PriceList, type Tariff, tariff } from './price.ts'
 
-/** A model, whoever serves it. */
+export type PriceSource = 'live' | 'user' | 'snapshot' | 'unknown'
+
+/** A model, whoever serves it. What is `null` is not known. */
 export interface Model {
-  /** The canonical slug, e.g. `openai/gpt-oss-20b`. */
+  /** The canonical id: OpenRouter's slug, or the provider's own id where nobody else has the model. */
   readonly id: string
   readonly name: string | null
-  /** Providers' own ids and dated slugs. */
+  /** Every other name it can be found by. */
   readonly aliases: readonly string[]
-  /** The most that any offer takes and gives. */
+  /** The most that any offer takes. */
   readonly context: number | null
   readonly maxOutput: number | null
-  readonly input: ReadonlySet<Modality>
-  /** What at least one offer can do; `null` is unknown. */
+  /** What at least one offer can do; `null` when one of them does not say. */
   readonly abilities: ReadonlySet<Ability> | null
+  readonly input: ReadonlySet<Modality>
   readonly released: string | null
-  /** Set when every offer retires: the last of the days. */
+  /** The day on which the last offer goes; `null` while one of them stays. */
   readonly retires: string | null
+  /** The canonical id of what its provider says to use instead. */
   readonly successor: string | null
+  /** Gives verdicts instead of answers: never chosen by a rule. */
+  readonly guard: boolean
   readonly offers: readonly Offer[]
 }
 
-/** A model as one provider (and host) sells it. What the provider does not say is `null`. */
+/** A model as one provider sells it. What is `null` is not known, and keeps nothing away. */
 export interface Offer {
+  /** The canonical id. */
   readonly model: string
   readonly provider: string
+  /** The host behind an aggregator that this offer is about; `null`: any. */
   readonly host: string | null
+  /** What goes on the wire. */
   readonly wireModel: string
   readonly context: number | null
   readonly maxOutput: number | null
-  /** `prices` made ready for arithmetic. */
   readonly tariff: Tariff | null
   readonly prices: PriceList | null
-  readonly priceSource: 'live' | 'snapshot' | 'user' | 'unknown'
+  readonly priceSource: PriceSource
+  /** The day the prices were seen. */
   readonly priceDate: string | null
   readonly abilities: ReadonlySet<Ability> | null
   readonly input: ReadonlySet<Modality> | null
   readonly parameters: ReadonlySet<string> | null
   readonly retires: string | null
   readonly successor: string | null
-  /** What each host asks, where that is known. */
+  /** The display name that answers carry, of a host. */
+  readonly hostName: string | null
+  /** Each host's own offer, where they are known. */
   readonly hosts: readonly Offer[]
 }
 
-/** What a reference leads to: one model, several that it fits, or none and the nearest names. */
-export type Lookup = { readonly model: Model } | { readonly several: string[] } | { readonly nearest: string[] }
+/** The model a reference names; or all that it may name; or the names next to it. */
+export type Lookup =
+  | { readonly model: Model }
+  | { readonly several: readonly string[] }
+  | { readonly nearest: readonly string[] }
 
+/** What can be had, from whom, at which price. All reads are look-ups in what `put` has built. */
 export interface Catalog {
-  /** By slug, by a provider's own id, by a dated slug, or by the bare name when only one model has it. */
+  /** Throws a `ConfigError` that lists the models a reference fits, or names the nearest. A suffix is left aside. */
   find(reference: string): Model
+  /** Finds exactly what is listed: a reference with a suffix such as `:nitro` is taken apart by `parseReference`. */
   lookup(reference: string): Lookup
+  /** What each provider asks for a model; none when nobody lists it. */
   offers(reference: string): readonly Offer[]
-  offer(provider: string, model: string): Offer | null
-  /** An offer of a model that no list knows: everything about it is unknown. */
-  unlisted(provider: string, wireModel: string): Offer
+  offer(provider: string, canonicalId: string): Offer | null
+  /** An offer of which nothing is known but its name, for providers that sell more than any list says. */
+  unlisted(provider: string, reference: string): Offer
+  /** What a rule may choose from: all but guards and `~latest` names, which only a name leads to. */
   models(): readonly Model[]
+  /** What to use in place of a model that nobody sells any more on that day; `null` while it is sold, or without one. */
+  successorOf(reference: string, day: string): string | null
   /**
-   * Takes over what a provider lists. What the user says stands above a live list, and that above the snapshot, field
-   * by field. A whole live list also says what is gone; a `partial` one only adds.
+   * Replaces what one source says of a provider. Rows of several sources are merged field by field: the user's own
+   * first, then the live list, then the snapshot. A live list is complete: what it leaves out is not sold any more,
+   * except for rows with a date of retirement, which still say what to use instead. An empty live list is no list.
    */
-  put(provider: string, listing: Listing & { readonly partial?: boolean }): void
+  put(provider: string, listing: Listing): void
+  /** Adds the hosts behind one model of an aggregator, by its wire id. */
+  putHosts(
+    provider: string,
+    wireModel: string,
+    hosts: { readonly date: string; readonly list: readonly ListedHost[] },
+  ): void
+  /** The day of the freshest list of a provider; `null` without one. */
+  date(provider: string): string | null
 }
 
-const RANK: Readonly<Record<Listing['source'], number>> = { snapshot: 0, live: 1, user: 2 }
-const TEXT: ReadonlySet<Modality> = new Set<Modality>(['text'])
+/** OpenRouter's suffixes that work on every model; others (`:free`, `:thinking`) are models of their own. */
+const DYNAMIC: ReadonlySet<string> = new Set(['nitro', 'floor', 'exacto', 'online', 'extended'])
 
-/** A reference and what was added to the model's name. */
 export interface Reference {
+  /** The listed name; empty for a preset alone. */
   readonly base: string
-  /** `:nitro`, without the colon. */
+  /** Without the colon; several are joined by one. */
   readonly variant: string | null
-  /** `@preset/name`, the name. */
   readonly preset: string | null
 }
 
+/** Takes `openai/gpt-5:nitro@preset/support` apart. */
 export function parseReference(reference: string): Reference {
   const at = reference.indexOf('@preset/')
   const preset = at === -1 ? null : reference.slice(at + '@preset/'.length)
-  const rest = at === -1 ? reference : reference.slice(0, at)
-  const colon = rest.indexOf(':')
-  // `qwen3:8b` has no author: in such ids the colon is part of the name.
-  if (colon === -1 || !rest.includes('/')) return { base: rest, variant: null, preset }
-  return { base: rest.slice(0, colon), variant: rest.slice(colon + 1), preset }
+  const [name = '', ...suffixes] = (at === -1 ? reference : reference.slice(0, at)).split(':')
+  const isDynamic = (suffix: string) => DYNAMIC.has(suffix.toLowerCase())
+  const variants = suffixes.filter(isDynamic)
+  const base = [name, ...suffixes.filter((suffix) => !isDynamic(suffix))].join(':')
+  return { base, variant: variants.length === 0 ? null : variants.join(':'), preset }
 }
 
-interface Row {
-  readonly listed: ListedModel
-  readonly source: Listing['source']
+/** An empty catalogue: `put` fills it. */
+export function createCatalog(): Catalog {
+  const shelves = new Map<string, Shelf>()
+  let index = buildIndex([])
+  const shelfOf = (provider: string): Shelf => {
+    const shelf = shelves.get(provider) ?? { listings: new Map(), hosts: new Map() }
+    shelves.set(provider, shelf)
+    return shelf
+  }
+  // Rebuilding takes milliseconds and happens once per list, so that every look-up of a call takes none.
+  const rebuild = () => {
+    index = buildIndex([...shelves].flatMap(([provider, shelf]) => rowsOf(provider, shelf)))
+  }
+  const lookup = (reference: string): Lookup => {
+    const found = index.names.get(reference.toLowerCase())
+    const [only, ...others] = found ?? []
+    if (only === undefined) return { nearest: nearest(reference, index.ids) }
+    return others.length === 0 ? { model: only } : { several: (found ?? []).map(({ id }) => id) }
+  }
+  const lenient = (reference: string): Lookup => {
+    const found = lookup(reference)
+    const { base, variant, preset } = parseReference(reference)
+    return 'model' in found || base === '' || (variant ?? preset) === null ? found : lookup(base)
+  }
+  return Object.freeze<Catalog>({
+    lookup,
+    find(reference) {
+      const found = lenient(reference)
+      if ('model' in found) return found.model
+      const shown = JSON.stringify(reference.length > 80 ? `${reference.slice(0, 79)}…` : reference)
+      if ('several' in found) throw new ConfigError('model', `${shown} fits several: ${found.several.join(', ')}`)
+      const [closest] = found.nearest
+      const hint = closest === undefined ? '' : `; did you mean "${closest}"?`
+      throw new ConfigError('model', `no list knows ${shown}${hint}`)
+    },
+    offers(reference) {
+      const found = lenient(reference)
+      return 'model' in found ? found.model.offers : []
+    },
+    offer: (provider, canonicalId) => index.offers.get(provider)?.get(canonicalId) ?? null,
+    unlisted: (provider, reference) => offerOf({ provider, row: { id: reference }, model: reference, priced: null }),
+    models: () => index.models,
+    successorOf(reference, day) {
+      const seen = new Set<string>()
+      let found = lenient(reference)
+      while ('model' in found && isGone(found.model, day) && !seen.has(found.model.id)) {
+        seen.add(found.model.id)
+        if (found.model.successor === null) return null
+        found = lenient(found.model.successor)
+      }
+      return 'model' in found && !seen.has(found.model.id) && seen.size > 0 ? found.model.id : null
+    },
+    put(provider, listing) {
+      if (listing.source === 'live' && listing.models.length === 0) return
+      shelfOf(provider).listings.set(listing.source, listing)
+      rebuild()
+    },
+    putHosts(provider, wireModel, hosts) {
+      shelfOf(provider).hosts.set(wireModel, hosts)
+      rebuild()
+    },
+    date(provider) {
+      const { listings } = shelves.get(provider) ?? {}
+      const dates = [...(listings?.values() ?? [])].filter(({ source }) => source !== 'user').map(({ date }) => date)
+      return dates.sort().at(-1) ?? null
+    },
+  })
+}
+
+function isGone({ retires }: Model, day: string): boolean {
+  return retires !== null && retires <= day
+}
+
+interface Shelf {
+  readonly listings: Map<Listing['source'], Listing>
+  readonly hosts: Map<string, { readonly date: string; readonly list: readonly ListedHost[] }>
+}
+
+interface Priced {
+  readonly source: PriceSource
   readonly date: string
 }
 
-export function createCatalog(): Catalog {
-  /** Provider → wire id → what each source says of it, by rank. */
-  const listings = new Map<string, Map<string, (Row | undefined)[]>>()
-  let built = build(listings)
-  // Built when it is first asked after a change: several lists usually come together.
-  let stale = false
-  const current = () => {
-    if (stale) built = build(listings)
-    stale = false
-    return built
-  }
-  const lookup = (reference: string): Lookup => {
-    const { models, names } = current()
-    const exact = models.get(reference)
-    if (exact !== undefined) return { model: exact }
-    const found = names.get(reference) ?? names.get(reference.toLowerCase())
-    if (found === undefined) return { nearest: nearest(reference, [...models.keys()]) }
-    if (found.size > 1) return { several: [...found] }
-    for (const id of found) {
-      const model = models.get(id)
-      if (model !== undefined) return { model }
-    }
-    return { nearest: [] }
-  }
-  const find = (reference: string): Model => {
-    const found = lookup(typeof reference === 'string' ? reference : '')
-    if ('model' in found) return found.model
-    const shown = JSON.stringify(String(reference).slice(0, 80))
-    if ('several' in found) {
-      throw new ConfigError('model', `${shown} fits several models: expected one of ${found.several.join(', ')}`)
-    }
-    const [closest] = found.nearest
-    const hint = closest === undefined ? '' : `; did you mean "${closest}"?`
-    throw new ConfigError('model', `no list knows ${shown}: expected a model's slug or a provider's own id${hint}`)
-  }
-  return {
-    find,
-    lookup,
-    offers: (reference) => find(reference).offers,
-    offer: (provider, model) => current().offers.get(provider)?.get(model) ?? null,
-    unlisted: (provider, wireModel) =>
-      offerOf({ id: wireModel }, { provider, model: wireModel, source: 'unknown', date: null }),
-    models: () => current().all,
-    put(provider, { date, source, models, partial = source === 'user' }) {
-      const rows = listings.get(provider) ?? new Map<string, (Row | undefined)[]>()
-      listings.set(provider, rows)
-      const rank = RANK[source]
-      // A whole live list is the truth about what is sold: the snapshot's rows only fill in what it does not say.
-      if (!partial && source === 'live') {
-        const sold = new Set(models.map(({ id }) => id))
-        for (const [id, sources] of rows) if (!sold.has(id) && sources[RANK.user] === undefined) rows.delete(id)
-      }
-      for (const listed of models) {
-        const sources = rows.get(listed.id) ?? []
-        const before = partial ? sources[rank]?.listed : undefined
-        sources[rank] = { listed: { ...before, ...listed }, source, date }
-        rows.set(listed.id, sources)
-      }
-      stale = true
-    },
-  }
+interface Row {
+  readonly provider: string
+  readonly row: ListedModel
+  readonly priced: Priced | null
+  readonly hosts?: { readonly date: string; readonly list: readonly ListedHost[] } | undefined
 }
 
-interface Built {
-  readonly models: ReadonlyMap<string, Model>
-  readonly all: readonly Model[]
-  readonly offers: ReadonlyMap<string, ReadonlyMap<string, Offer>>
-  readonly names: ReadonlyMap<string, ReadonlySet<string>>
-}
-
-function build(listings: ReadonlyMap<string, ReadonlyMap<string, (Row | undefined)[]>>): Built {
-  const offers = new Map<string, Map<string, Offer>>()
-  const gathered = new Map<string, { listed: ListedModel; offer: Offer }[]>()
-  const names = new Map<string, Set<string>>()
-  const name = (alias: string, id: string) => {
-    if (alias === id) return
-    const known = names.get(alias)
-    if (known === undefined) names.set(alias, new Set([id]))
-    else known.add(id)
-  }
-  for (const [provider, rows] of listings) {
-    const own = new Map<string, Offer>()
-    offers.set(provider, own)
-    for (const sources of rows.values()) {
-      const listed = combined(sources)
-      if (listed === null || !answersInText(listed)) continue
-      const priced = sources.findLast((row) => row?.listed.prices !== undefined)
-      const id = listed.model ?? listed.id
-      const offer = offerOf(listed, {
+/** One row per wire id, field by field from the source that is trusted most. */
+function rowsOf(provider: string, { listings, hosts }: Shelf): Row[] {
+  const merged = new Map<string, Row>()
+  const live = listings.get('live')
+  const listedLive = live && new Set(live.models.map(({ id }) => id))
+  for (const source of ['snapshot', 'live', 'user'] as const) {
+    const listing = listings.get(source)
+    for (const row of listing?.models ?? []) {
+      if (source === 'snapshot' && listedLive?.has(row.id) === false && !row.retires) continue
+      const below = merged.get(row.id)
+      const priced = row.prices && { source, date: row.pricedOn ?? listing?.date ?? '' }
+      merged.set(row.id, {
         provider,
-        model: id,
-        source: priced?.source ?? 'unknown',
-        date: priced?.date ?? null,
+        row: { ...below?.row, ...row },
+        priced: priced ?? below?.priced ?? null,
+        hosts: hosts.get(row.id),
       })
-      own.set(id, offer)
-      const entries = gathered.get(id) ?? []
-      entries.push({ listed, offer })
-      gathered.set(id, entries)
     }
   }
-  const models = new Map<string, Model>()
-  for (const [id, entries] of gathered) models.set(id, modelOf(id, entries))
-  for (const [id, entries] of gathered) {
-    for (const { listed } of entries) for (const alias of [listed.id, ...(listed.aliases ?? [])]) name(alias, id)
-    name(id.toLowerCase(), id)
-    // The bare name, for those without a variant: `gpt-oss-20b`.
-    const slash = id.indexOf('/')
-    if (slash !== -1 && !id.includes(':') && !id.startsWith('~')) name(id.slice(slash + 1).toLowerCase(), id)
+  return [...merged.values()]
+}
+
+interface Index {
+  readonly models: readonly Model[]
+  /** Every canonical id, for suggestions. */
+  readonly ids: readonly string[]
+  /** Lower-case name to the models it may mean. */
+  readonly names: ReadonlyMap<string, readonly Model[]>
+  readonly offers: ReadonlyMap<string, ReadonlyMap<string, Offer>>
+}
+
+function buildIndex(rows: readonly Row[]): Index {
+  const groups = groupsOf(rows)
+  const offers = new Map<string, Map<string, Offer>>()
+  const models = groups.map(({ id, rows: sold }) => {
+    const own = sold.map((row) => ({ ...row, offer: offerOf({ ...row, model: id }) }))
+    for (const { provider, offer } of own) {
+      const ofProvider = offers.get(provider) ?? new Map<string, Offer>()
+      offers.set(provider, ofProvider)
+      const other = ofProvider.get(id)
+      // A provider that lists one model under two ids: the one that stays goes before the one that goes.
+      if (other === undefined || (other.retires ?? '9') < (offer.retires ?? '9')) ofProvider.set(id, offer)
+    }
+    return modelOf(id, own)
+  })
+  const chosen = models.filter(({ id, guard }) => !guard && !id.startsWith('~'))
+  return { models: Object.freeze(chosen), ids: models.map(({ id }) => id), names: namesOf(models, rows), offers }
+}
+
+/** Rows that are the same model, whatever the case its providers write it in; the lower-case spelling is canonical. */
+function groupsOf(rows: readonly Row[]): readonly { id: string; rows: Row[] }[] {
+  const groups = new Map<string, { id: string; rows: Row[] }>()
+  for (const row of rows) {
+    const id = row.row.model ?? row.row.id
+    const key = id.toLowerCase()
+    const group = groups.get(key)
+    if (group === undefined) groups.set(key, { id, rows: [row] })
+    else {
+      group.rows.push(row)
+      if (id === key) group.id = id
+    }
   }
-  // An id of its own always wins over another model's bare name or alias.
-  for (const id of models.keys()) names.delete(id)
-  return { models, all: Object.freeze([...models.values()]), offers, names }
+  return [...groups.values()]
 }
 
-/** Speech and transcription are other protocols; a model that says nothing of its output answers in text. */
-function answersInText({ output }: ListedModel): boolean {
-  return output === undefined || output.includes('text')
+/**
+ * Canonical ids mean what they say; then come the providers' own ids, then aliases, then names without their author.
+ * A name that means one thing at a stronger level is not open to another at a weaker one.
+ */
+function namesOf(models: readonly Model[], rows: readonly Row[]): ReadonlyMap<string, readonly Model[]> {
+  const names = new Map<string, readonly Model[]>()
+  const byId = new Map(models.map((model) => [model.id.toLowerCase(), model]))
+  const level = (pairs: Iterable<readonly [string, Model | undefined]>) => {
+    const found = new Map<string, Set<Model>>()
+    for (const [name, model] of pairs) {
+      const key = name.toLowerCase()
+      if (model === undefined || names.has(key)) continue
+      found.set(key, (found.get(key) ?? new Set()).add(model))
+    }
+    for (const [name, meant] of found) names.set(name, [...meant])
+  }
+  const modelOfRow = ({ row }: Row) => byId.get((row.model ?? row.id).toLowerCase())
+  const bare = (name: string) => name.slice(name.lastIndexOf('/') + 1)
+  level(models.map((model) => [model.id, model]))
+  level(rows.map((row) => [row.row.id, modelOfRow(row)]))
+  level(rows.flatMap((row) => (row.row.aliases ?? []).map((alias) => [alias, modelOfRow(row)] as const)))
+  level(models.map((model) => [bare(model.id), model]))
+  level(rows.map((row) => [bare(row.row.id), modelOfRow(row)]))
+  return names
 }
 
-/** Field by field, the source that knows best. */
-function combined(sources: readonly (Row | undefined)[]): ListedModel | null {
-  const known = sources.flatMap((row) => (row === undefined ? [] : [row.listed]))
-  const [first] = known
-  return first === undefined ? null : Object.assign({}, first, ...known.slice(1))
-}
-
-function modelOf(id: string, entries: readonly { listed: ListedModel; offer: Offer }[]): Model {
-  const offers = entries.map(({ offer }) => offer)
-  const listed = entries.map((entry) => entry.listed)
-  const abilities = offers.map((offer) => offer.abilities).filter((known) => known !== null)
-  const retiring = offers.every((offer) => offer.retires !== null)
-  const aliases = new Set(listed.flatMap((row) => [row.id, ...(row.aliases ?? [])]))
-  aliases.delete(id)
-  return Object.freeze({
+function modelOf(id: string, sold: readonly (Row & { readonly offer: Offer })[]): Model {
+  const rows = sold.map(({ row }) => row)
+  const offers = sold.map(({ offer }) => offer)
+  const names = rows.flatMap((row) => [row.id, ...(row.aliases ?? [])]).filter((name) => name !== id)
+  const days = offers.map(({ retires }) => retires)
+  const gone = days.filter((day) => day !== null).sort()
+  // What a retired offer could do says nothing about what can be had.
+  const staying = offers.filter(({ retires }) => retires === null)
+  const had = staying.length === 0 ? offers : staying
+  const input = new Set<Modality>(['text', ...had.flatMap((offer) => [...(offer.input ?? [])])])
+  const abilities = had.some((offer) => offer.abilities === null)
+    ? null
+    : new Set(had.flatMap((offer) => [...(offer.abilities ?? [])]))
+  return Object.freeze<Model>({
     id,
-    name: listed.find((row) => row.name !== undefined)?.name ?? null,
-    aliases: Object.freeze([...aliases]),
-    context: largest(offers.map((offer) => offer.context)),
-    maxOutput: largest(offers.map((offer) => offer.maxOutput)),
-    input: new Set(offers.flatMap((offer) => [...(offer.input ?? TEXT)])),
-    abilities: abilities.length < offers.length ? null : new Set(abilities.flatMap((known) => [...known])),
-    released: listed.find((row) => row.released !== undefined)?.released ?? null,
-    retires: retiring
-      ? (offers
-          .map((offer) => offer.retires ?? '')
-          .sort()
-          .at(-1) ?? null)
-      : null,
-    successor: offers.find((offer) => offer.successor !== null)?.successor ?? null,
+    name: rows.find(({ name }) => name !== undefined)?.name ?? null,
+    aliases: Object.freeze([...new Set(names)]),
+    context: most(had.map(({ context }) => context)),
+    maxOutput: most(had.map(({ maxOutput }) => maxOutput)),
+    abilities,
+    input,
+    released: rows.flatMap(({ released }) => released ?? []).sort()[0] ?? null,
+    retires: gone.length === days.length ? (gone.at(-1) ?? null) : null,
+    successor: offers.find(({ successor }) => successor !== null)?.successor ?? null,
+    guard: rows.some(({ guard }) => guard === true),
     offers: Object.freeze(offers),
   })
 }
 
-interface Origin {
-  readonly provider: string
-  readonly model: string
-  readonly source: Offer['priceSource']
-  readonly date: string | null
-}
-
-function offerOf(listed: ListedModel, origin: Origin): Offer {
-  const prices = listed.prices ?? null
-  const offer: Omit<Offer, 'hosts'> = {
-    model: origin.model,
-    provider: origin.provider,
-    host: null,
-    wireModel: listed.id,
-    context: listed.context ?? null,
-    maxOutput: listed.maxOutput ?? null,
-    tariff: prices === null ? null : tariff(prices),
-    prices,
-    priceSource: prices === null ? 'unknown' : origin.source,
-    priceDate: prices === null ? null : origin.date,
-    abilities: listed.abilities === undefined ? null : new Set(listed.abilities),
-    input: listed.input === undefined ? null : new Set(listed.input),
-    parameters: listed.parameters === undefined ? null : new Set(listed.parameters),
-    retires: listed.retires ?? null,
-    successor: listed.successor ?? null,
-  }
-  return Object.freeze({ ...offer, hosts: Object.freeze((listed.hosts ?? []).map((host) => hostOffer(offer, host))) })
-}
-
-function hostOffer(offer: Omit<Offer, 'hosts'>, listed: ListedHost): Offer {
-  const prices = listed.prices ?? null
-  return Object.freeze({
-    ...offer,
-    host: listed.host,
-    context: listed.context ?? offer.context,
-    maxOutput: listed.maxOutput ?? offer.maxOutput,
-    tariff: prices === null ? null : tariff(prices),
-    prices,
-    priceSource: prices === null ? 'unknown' : offer.priceSource,
-    parameters: listed.parameters === undefined ? offer.parameters : new Set(listed.parameters),
-    hosts: [],
-  })
-}
-
-function largest(values: readonly (number | null)[]): number | null {
-  const known = values.filter((value) => value !== null)
+/** The largest known; an offer that does not say may take more, but nobody can count on it. */
+function most(numbers: readonly (number | null)[]): number | null {
+  const known = numbers.filter((number) => number !== null)
   return known.length === 0 ? null : Math.max(...known)
+}
+
+function offerOf({ provider, row, model, priced, hosts }: Row & { readonly model: string }): Offer {
+  const offer = {
+    model,
+    provider,
+    host: null,
+    hostName: null,
+    wireModel: row.id,
+    context: row.context ?? null,
+    maxOutput: row.maxOutput ?? null,
+    ...pricesOf(row.prices, priced),
+    abilities: setOf(row.abilities),
+    input: setOf(row.input),
+    parameters: setOf(row.parameters),
+    retires: row.retires ?? null,
+    successor: row.successor ?? null,
+  }
+  const list = hosts?.list ?? row.hosts ?? []
+  const at: Priced | null = hosts === undefined ? priced : { source: 'live', date: hosts.date }
+  const own = list.map((host) =>
+    Object.freeze<Offer>({
+      ...offer,
+      host: host.host,
+      hostName: host.name ?? null,
+      context: host.context ?? offer.context,
+      maxOutput: host.maxOutput ?? offer.maxOutput,
+      ...pricesOf(host.prices, at),
+      parameters: setOf(host.parameters) ?? offer.parameters,
+      hosts: [],
+    }),
+  )
+  return Object.freeze<Offer>({ ...offer, hosts: Object.freeze(own) })
+}
+
+function pricesOf(
+  prices: PriceList | undefined,
+  priced: Priced | null,
+): Pick<Offer, 'prices' | 'tariff' | 'priceSource' | 'priceDate'> {
+  if (prices === undefined) return { prices: null, tariff: null, priceSource: 'unknown', priceDate: null }
+  const { source = 'unknown', date = null } = priced ?? {}
+  return { prices: Object.freeze({ ...prices }), tariff: tariff(prices), priceSource: source, priceDate: date }
+}
+
+function setOf<T>(values: readonly T[] | undefined): ReadonlySet<T> | null {
+  return values === undefined ? null : new Set(values)
 }

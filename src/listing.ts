@@ -1,5 +1,4 @@
-import { isoTime } from './clock.ts'
-import { type Fields, fields, list, string } from './fields.ts'
+import { type Fields, fields, isFields, string } from './fields.ts'
 import type { PriceList, PriceTier } from './price.ts'
 
 export type Modality = 'text' | 'image' | 'audio' | 'video' | 'file'
@@ -12,26 +11,30 @@ export interface ListedModel {
   readonly id: string
   /** The canonical slug, where it differs from the id: `llama-3.3-70b-versatile` is `meta-llama/llama-3.3-70b-instruct`. */
   readonly model?: string
-  /** Other names for it: dated slugs. */
+  /** Other names for it: dated slugs, the target of a `~latest` slug. */
   readonly aliases?: readonly string[]
-  /** For a slug such as `~openai/gpt-latest`: the model that it stands for today. */
-  readonly aliasOf?: string
   readonly name?: string
   /** ISO dates, `YYYY-MM-DD`. */
   readonly released?: string
-  readonly retires?: string
+  /** `null`, in a row of your own: your account keeps it, whatever the lists say. */
+  readonly retires?: string | null
   /** The canonical slug of what should be used instead. */
   readonly successor?: string
   readonly context?: number
   readonly maxOutput?: number
-  /** Left out: text. */
+  /** Left out: unknown, which keeps nothing away. */
   readonly input?: readonly Modality[]
+  /** Left out: text. */
   readonly output?: readonly Modality[]
   /** Left out: unknown, which keeps nothing away. */
   readonly abilities?: readonly Ability[]
   /** Request parameters the provider says it takes, by OpenAI's and OpenRouter's names. */
   readonly parameters?: readonly string[]
   readonly prices?: PriceList
+  /** The day the prices were seen, where it is not the listing's. */
+  readonly pricedOn?: string
+  /** Gives verdicts instead of answers (a guard): used when it is named, never chosen by a rule. */
+  readonly guard?: boolean
   /** Who runs it behind an aggregator, where that is known. */
   readonly hosts?: readonly ListedHost[]
 }
@@ -57,175 +60,201 @@ export interface Listing {
   readonly models: readonly ListedModel[]
 }
 
-/** Rows without an id are not models; a date this far off is how a list says "never". */
-const NEVER = '2090'
+type Writable<T> = { -readonly [key in keyof T]: T[key] }
 
 /**
- * Reads any `/models` answer: OpenAI's bare ids, Groq's and OpenRouter's richer rows. What is odd in a row is left
- * out of it, never guessed.
+ * Reads the answer of `GET /models`: Groq's, OpenRouter's, or that of any server that speaks OpenAI's protocol. Odd
+ * rows are left out, odd fields of a row are unknown; it never throws. Models that answer in something other than
+ * text alone (speech, transcripts, embeddings) are left out: the chat endpoint refuses them, and a rule that looks for
+ * the cheapest model would find them first. So are `:batch` rows, which are sold at another endpoint.
  */
 export function readListing(json: unknown): ListedModel[] {
-  return list(fields(json)?.data ?? json).flatMap((row) => {
-    const id = string(row.id)
-    if (id === null || id === '') return []
-    const provided = fields(row.top_provider)
-    const architecture = fields(row.architecture)
-    const canonical = string(row.canonical_slug)
-    const target = string(fields(row.alias_target)?.slug)
-    const retires = string(row.expiration_date)
-    const created = positive(row.created)
-    return [
-      {
-        id,
-        ...compact({
-          name: string(row.name),
-          aliases: [...(canonical !== null && canonical !== id ? [canonical] : [])],
-          aliasOf: target,
-          released: created === null ? null : isoDay(created),
-          retires: retires === null || retires >= NEVER ? null : retires.slice(0, 10),
-          context: smallest(row.context_window, row.context_length, provided?.context_length),
-          maxOutput: smallest(row.max_completion_tokens, row.max_output_length, provided?.max_completion_tokens),
-          input: modalities(row.input_modalities ?? architecture?.input_modalities),
-          output: modalities(row.output_modalities ?? architecture?.output_modalities),
-          abilities: abilitiesOf(row),
-          parameters: strings(row.supported_parameters),
-          prices: readPrices(row.pricing),
-        }),
-      },
-    ]
+  return rowsOf(json, 'data', 'models').flatMap((row) => {
+    const model = readModel(row)
+    return model === null ? [] : [model]
   })
 }
 
-/** Reads OpenRouter's `/models/:author/:slug/endpoints`. Rows for a service tier are other prices, not other hosts. */
+/** Reads OpenRouter's answer to `GET /models/:author/:slug/endpoints`; never throws. */
 export function readHosts(json: unknown): ListedHost[] {
-  return list(fields(fields(json)?.data)?.endpoints).flatMap((row) => {
-    const host = string(row.tag)
-    if (host === null || host === '' || /\/(priority|flex)$/.test(host)) return []
+  const data = isFields(json) ? (fields(json.data) ?? json) : json
+  return rowsOf(data, 'endpoints').flatMap((row) => {
+    const host = text(row.tag)
+    if (host === undefined) return []
     return [
-      {
+      known<ListedHost>({
         host,
-        ...compact({
-          name: string(row.provider_name),
-          context: smallest(row.context_length),
-          maxOutput: smallest(row.max_completion_tokens),
-          parameters: strings(row.supported_parameters),
-          prices: readPrices(row.pricing),
-          implicitCaching: typeof row.supports_implicit_caching === 'boolean' ? row.supports_implicit_caching : null,
-        }),
-      },
+        name: text(row.provider_name),
+        context: limit(row.context_length),
+        maxOutput: limit(row.max_completion_tokens),
+        parameters: texts(row.supported_parameters),
+        prices: readPrices(row.pricing),
+        implicitCaching: typeof row.supports_implicit_caching === 'boolean' ? row.supports_implicit_caching : undefined,
+      }),
     ]
   })
 }
 
-/** Per-token decimal strings; a negative one is how a router says that it depends. */
-export function readPrices(value: unknown): PriceList | null {
-  const row = fields(value)
-  const input = perMillion(row?.prompt)
-  const output = perMillion(row?.completion)
-  if (row === undefined || input === null || output === null) return null
-  const tiers = list(row.overrides).map(
-    (tier): PriceTier =>
-      compact({
-        abovePromptTokens: positive(tier.min_prompt_tokens),
-        fromUtc: clock(tier.utc_start),
-        untilUtc: clock(tier.utc_end),
-        input: perMillion(tier.prompt),
-        output: perMillion(tier.completion),
-        ...cachePrices(tier),
-      }),
+function readModel(row: Fields): ListedModel | null {
+  const id = text(row.id)
+  if (id === undefined || id.endsWith(':batch')) return null
+  const shape = fields(row.architecture) ?? row
+  const output = modalities(shape.output_modalities)
+  if (Array.isArray(shape.output_modalities) && output?.includes('text') !== true) return null
+  const top = fields(row.top_provider)
+  const parameters = texts(row.supported_parameters)
+  return known<ListedModel>({
+    id,
+    aliases: aliasesOf(row, id),
+    name: text(row.name),
+    released: dayOf(row.created),
+    retires: retirementOf(row.expiration_date),
+    context: limit(row.context_length) ?? limit(row.context_window) ?? limit(row.max_model_len),
+    maxOutput: limit(top?.max_completion_tokens) ?? limit(row.max_completion_tokens),
+    input: modalities(shape.input_modalities),
+    output: output?.length === 1 ? undefined : output,
+    abilities: abilitiesOf(texts(row.supported_features), parameters),
+    parameters,
+    prices: readPrices(row.pricing),
+    guard: /guard|moderation|content-safety/i.test(id) || undefined,
+  })
+}
+
+/** A dated slug is shared by all variants of a model, so a variant's other name keeps its suffix. */
+function aliasesOf(row: Fields, id: string): readonly string[] | undefined {
+  const variant = id.includes(':') ? id.slice(id.indexOf(':')) : ''
+  const dated = text(row.canonical_slug)
+  const target = text(fields(row.alias_target)?.slug)
+  const aliases = [dated === undefined ? undefined : `${dated}${variant}`, target].filter(
+    (alias): alias is string => alias !== undefined && alias !== id,
   )
-  const reasoning = perMillion(row.internal_reasoning)
-  return {
-    input,
-    output,
-    ...compact({
-      ...cachePrices(row),
-      // Listed beside the completion's mostly to say that it is the same.
-      reasoning: reasoning === output ? null : reasoning,
-      audioInput: perMillion(row.audio),
-      request: each(row.request),
-      webSearch: each(row.web_search),
-      tiers,
-    }),
-  }
+  return aliases.length === 0 ? undefined : aliases
 }
 
-function cachePrices(row: Fields) {
-  return {
-    cachedInput: perMillion(row.input_cache_read),
-    cacheWrite: perMillion(row.input_cache_write),
-    cacheWrite1h: perMillion(row.input_cache_write_1h),
-  }
-}
-
-/** `"0.00000015"` a token is 0.15 a million: the point is moved in the digits, where nothing is lost. */
-function perMillion(value: unknown): number | null {
-  const price = typeof value === 'string' && /^\d+(\.\d+)?$/.test(value) ? Number(`${value}e6`) : null
-  return price !== null && Number.isFinite(price) ? price : null
-}
-
-/** USD each; 0 says nothing that leaving it out does not say. */
-function each(value: unknown): number | null {
-  const price = typeof value === 'string' && /^\d+(\.\d+)?$/.test(value) ? Number(value) : null
-  return price !== null && price > 0 && Number.isFinite(price) ? price : null
-}
-
-function abilitiesOf(row: Fields): Ability[] | null {
-  const features = strings(row.supported_features)
-  const parameters = strings(row.supported_parameters)
-  if (features === null && parameters === null) return null
-  const named = new Set([...(features ?? []), ...(parameters ?? [])])
-  const has = (...names: string[]) => names.some((name) => named.has(name))
+function abilitiesOf(
+  features: readonly string[] | undefined,
+  parameters: readonly string[] | undefined,
+): readonly Ability[] | undefined {
+  if (features === undefined && parameters === undefined) return undefined
+  const has = (...names: readonly string[]) =>
+    names.some((name) => features?.includes(name) === true || parameters?.includes(name) === true)
   const abilities: Ability[] = []
   if (has('tools')) abilities.push('tools')
   if (has('json_mode', 'response_format')) abilities.push('json')
   if (has('structured_outputs')) abilities.push('schema')
-  if (has('reasoning', 'reasoning_effort', 'include_reasoning')) abilities.push('reasoning')
+  if (has('reasoning', 'include_reasoning', 'reasoning_effort')) abilities.push('reasoning')
   if (has('logprobs')) abilities.push('logprobs')
   return abilities
 }
 
-const MODALITIES: readonly string[] = ['text', 'image', 'audio', 'video', 'file'] satisfies Modality[]
-
-function modalities(value: unknown): Modality[] | null {
-  const named = strings(value)
-  return named === null ? null : named.filter(isModality)
+/** Both vendors write prices as decimal strings, in USD per token. */
+function readPrices(value: unknown): PriceList | undefined {
+  const pricing = fields(value)
+  if (pricing === undefined) return undefined
+  const { input, output, ...rest } = pricesOf(pricing)
+  // Half a price is no price; a negative one says that it depends on the model a router picks.
+  if (input === undefined || output === undefined) return undefined
+  const prices: Writable<PriceList> = { input, output, ...rest }
+  if (prices.reasoning === 0 || prices.reasoning === output) delete prices.reasoning
+  if (prices.request === 0) delete prices.request
+  const tiers = rowsOf(pricing.overrides).flatMap((row) => readTier(row))
+  if (tiers.length > 0) prices.tiers = tiers
+  return prices
 }
 
-function isModality(name: string): name is Modality {
-  return MODALITIES.includes(name)
+function pricesOf(pricing: Fields): Partial<Writable<PriceList>> {
+  const input = perMillion(pricing.prompt)
+  // Some lists say 0 for "no cache price"; only where the prompt is free is the cache free as well.
+  const cachePrice = (value: unknown) => perMillion(value) || (input === 0 ? perMillion(value) : undefined)
+  return known<Partial<PriceList>>({
+    input,
+    output: perMillion(pricing.completion),
+    cachedInput: cachePrice(pricing.input_cache_read),
+    cacheWrite: cachePrice(pricing.input_cache_write),
+    cacheWrite1h: perMillion(pricing.input_cache_write_1h),
+    reasoning: perMillion(pricing.internal_reasoning),
+    audioInput: perMillion(pricing.audio),
+    request: decimal(pricing.request, ''),
+    webSearch: decimal(pricing.web_search, '') || undefined,
+  })
 }
 
-function strings(value: unknown): string[] | null {
-  return Array.isArray(value) ? value.filter((entry) => typeof entry === 'string') : null
+function readTier(row: Fields): PriceTier[] {
+  const above = limit(row.min_prompt_tokens)
+  const fromUtc = clockTime(row.utc_start)
+  const untilUtc = clockTime(row.utc_end)
+  const window = fromUtc !== undefined && untilUtc !== undefined
+  // A condition that is not understood would let its prices hold always.
+  if (above === undefined && !window) return []
+  const rates = pricesOf(row)
+  return [
+    { ...(above === undefined ? {} : { abovePromptTokens: above }), ...(window && { fromUtc, untilUtc }), ...rates },
+  ]
 }
 
-function positive(value: unknown): number | null {
-  return typeof value === 'number' && Number.isFinite(value) && value > 0 ? value : null
+function perMillion(value: unknown): number | undefined {
+  return decimal(value, 'e6')
 }
 
-function clock(value: unknown): number | null {
-  return typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= 2400 ? value : null
+/** The decimal point moves in the digits: a multiplication would be off by a binary fraction. */
+function decimal(value: unknown, exponent: string): number | undefined {
+  if (typeof value !== 'string' && typeof value !== 'number') return undefined
+  const [digits = '', given = '0'] = String(value).trim().toLowerCase().split('e')
+  if (digits === '') return undefined
+  const places = Number(given) + (exponent === '' ? 0 : Number(exponent.slice(1)))
+  const amount = Number(`${digits}e${places}`)
+  return Number.isFinite(amount) && amount >= 0 ? amount : undefined
 }
 
-function smallest(...values: unknown[]): number | null {
-  const known = values.map(positive).filter((value) => value !== null)
-  return known.length === 0 ? null : Math.min(...known)
+/** OpenRouter writes 2098-12-31 for "not planned". */
+function retirementOf(value: unknown): string | undefined {
+  const day = string(value)?.slice(0, 10)
+  return day !== undefined && /^\d{4}-\d\d-\d\d$/.test(day) && day < '2090' ? day : undefined
 }
 
-/** Seconds since 1970, as OpenAI's `created`. */
-function isoDay(seconds: number): string | null {
-  return seconds < LATEST ? isoTime(seconds * 1000).slice(0, 10) : null
+/** Groq writes 0 for "not known". */
+function dayOf(created: unknown): string | undefined {
+  if (typeof created !== 'number' || !(created > 0 && created < 1e11)) return undefined
+  return new Date(created * 1000).toISOString().slice(0, 10)
 }
 
-const LATEST = 4e9
+export const MODALITIES: readonly Modality[] = ['text', 'image', 'audio', 'video', 'file']
+export const ABILITIES: readonly Ability[] = ['tools', 'json', 'schema', 'reasoning', 'logprobs']
 
-/** Leaves out what is not known. */
-function compact<T extends object>(row: T): { [Key in keyof T]?: Exclude<T[Key], null> } {
-  const kept = { ...row }
-  for (const [key, value] of Object.entries(row)) {
-    if (value === null || (Array.isArray(value) && value.length === 0)) Reflect.deleteProperty(kept, key)
+function modalities(value: unknown): Modality[] | undefined {
+  const given = texts(value)
+  return given && MODALITIES.filter((modality) => given.includes(modality))
+}
+
+function limit(value: unknown): number | undefined {
+  return typeof value === 'number' && Number.isInteger(value) && value > 0 ? value : undefined
+}
+
+function clockTime(value: unknown): number | undefined {
+  return typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= 2400 ? value : undefined
+}
+
+function text(value: unknown): string | undefined {
+  return typeof value === 'string' && value.trim() !== '' ? value.trim() : undefined
+}
+
+function texts(value: unknown): string[] | undefined {
+  return Array.isArray(value) ? value.filter((entry) => typeof entry === 'string') : undefined
+}
+
+/** A list of rows, bare or under one of these keys. */
+function rowsOf(value: unknown, ...keys: readonly string[]): readonly Fields[] {
+  if (Array.isArray(value)) return value.filter(isFields)
+  const container = fields(value)
+  for (const key of keys) {
+    const rows = container?.[key]
+    if (Array.isArray(rows)) return rows.filter(isFields)
   }
-  // The compiler does not follow what was deleted.
-  return kept as { [Key in keyof T]?: Exclude<T[Key], null> }
+  return []
+}
+
+/** Leaves out what is undefined: unknown is not there. */
+function known<T>(value: { [key in keyof T]: T[key] | undefined }): T
+function known(value: Record<string, unknown>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(value).filter(([, entry]) => entry !== undefined))
 }

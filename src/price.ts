@@ -12,6 +12,7 @@ export interface PriceList {
   /** Tokens written to the prompt cache. Left out: writing costs what input costs. */
   readonly cacheWrite?: number
   readonly cacheWrite1h?: number
+  /** Thinking, where it is priced apart from the rest of the answer. */
   readonly reasoning?: number
   readonly audioInput?: number
   readonly request?: number
@@ -31,12 +32,14 @@ export interface PriceTier extends Partial<Omit<PriceList, 'tiers'>> {
 
 /** The tokens that a price is asked for; what is not there was not used. */
 export interface PricedTokens {
+  /** All of the prompt, cached and written tokens included. */
   readonly prompt: number
   readonly cachedPrompt: number
   readonly cacheWrite: number
+  /** All of the answer, thinking included. */
   readonly completion: number
-  /** Of the completion. */
-  readonly reasoning: number
+  /** The part of the answer that was thinking; only counts where it is priced apart. */
+  readonly reasoning?: number
 }
 
 export interface Priced {
@@ -47,136 +50,177 @@ export interface Priced {
   readonly discount: Money
 }
 
-/** A price list compiled for arithmetic: pico-dollars per token, `each` per request. */
+/** A price list, compiled once: pico-dollars per token. */
 export interface Tariff {
   /** Reading from the cache has a price of its own. */
   readonly cached: boolean
   /** Writing to the cache has a price of its own. */
   readonly written: boolean
   readonly base: Rates
-  readonly tiers: readonly { readonly when: PriceTier; readonly rates: Partial<Rates> }[]
+  readonly tiers: readonly RateTier[]
 }
 
+/** Pico-dollars per token (`request`: each); what is left out follows `input` or `output`. */
 interface Rates {
   readonly input: number
   readonly output: number
-  readonly cachedInput: number | null
-  readonly cacheWrite: number | null
-  readonly cacheWrite1h: number | null
-  readonly reasoning: number | null
-  readonly request: number
+  readonly cachedInput?: number
+  readonly cacheWrite?: number
+  readonly reasoning?: number
+  readonly request?: number
+}
+
+type RateKey = keyof Rates
+
+interface RateTier {
+  readonly above: number
+  /** Minutes of the UTC day; `null`: all day. */
+  readonly window: { readonly from: number; readonly until: number } | null
+  readonly rates: Partial<Rates>
+}
+
+/** What may still become of a call, as far as its price goes. */
+export interface Prospect {
+  /** The prompt's length, or the most that it can be. */
+  readonly promptTokens: number
+  /** The least that the prompt can be, when its length is not known exactly. Left out: `promptTokens`. */
+  readonly fewestPromptTokens?: number
+  /** `null`: nothing limits the answer, so nothing limits the price. */
+  readonly maxCompletionTokens: number | null
+  /** Left out: at any time of the day. */
+  readonly utcMinutes?: number
+}
+
+const PER_TOKEN = ['input', 'output', 'cachedInput', 'cacheWrite', 'reasoning'] as const
+
+/** Compiles a price list, once per offer. */
+export function tariff(list: PriceList): Tariff {
+  const base = Object.freeze({ ...ratesOf(list), input: picos(list.input, 6), output: picos(list.output, 6) })
+  const tiers = (list.tiers ?? []).map((tier) => Object.freeze(compileTier(tier)))
+  const has = (key: RateKey) => base[key] !== undefined || tiers.some(({ rates }) => rates[key] !== undefined)
+  return Object.freeze({ cached: has('cachedInput'), written: has('cacheWrite'), base, tiers: Object.freeze(tiers) })
 }
 
 /**
- * USD per million tokens become pico-dollars per token by moving the decimal point of the digits as they are written:
- * a multiplication in binary would leave a rest.
+ * What tokens cost. Every product is rounded once, to whole pico-dollars, so parts add up to the sum. Without
+ * `utcMinutes`, prices that hold at certain times of the day are left aside.
  */
-function rate(usdPerMillion: number): Money {
-  return Number(`${usdPerMillion}e6`.replace(/e([+-]?\d+)e6$/, (_, exponent: string) => `e${Number(exponent) + 6}`))
-}
-
-/** USD each. */
-function each(usd: number): Money {
-  return Math.round(
-    Number(`${usd}e12`.replace(/e([+-]?\d+)e12$/, (_, exponent: string) => `e${Number(exponent) + 12}`)),
-  )
-}
-
-export function tariff(list: PriceList): Tariff {
-  const base: Rates = {
-    input: rate(list.input),
-    output: rate(list.output),
-    cachedInput: list.cachedInput === undefined ? null : rate(list.cachedInput),
-    cacheWrite: list.cacheWrite === undefined ? null : rate(list.cacheWrite),
-    cacheWrite1h: list.cacheWrite1h === undefined ? null : rate(list.cacheWrite1h),
-    reasoning: list.reasoning === undefined ? null : rate(list.reasoning),
-    request: list.request === undefined ? 0 : each(list.request),
-  }
-  const tiers = (list.tiers ?? []).map((when) => {
-    const rates: { -readonly [Key in keyof Rates]?: Rates[Key] } = {}
-    if (when.input !== undefined) rates.input = rate(when.input)
-    if (when.output !== undefined) rates.output = rate(when.output)
-    if (when.cachedInput !== undefined) rates.cachedInput = rate(when.cachedInput)
-    if (when.cacheWrite !== undefined) rates.cacheWrite = rate(when.cacheWrite)
-    if (when.cacheWrite1h !== undefined) rates.cacheWrite1h = rate(when.cacheWrite1h)
-    if (when.reasoning !== undefined) rates.reasoning = rate(when.reasoning)
-    if (when.request !== undefined) rates.request = each(when.request)
-    return { when, rates }
-  })
-  const any = (key: 'cachedInput' | 'cacheWrite') => base[key] !== null || tiers.some(({ rates }) => rates[key] != null)
-  return Object.freeze({ base, tiers, cached: any('cachedInput'), written: any('cacheWrite') })
-}
-
-/** What known tokens cost, with the cache as it was used and without it. Each product is rounded once. */
-export function price(tariff: Tariff, tokens: PricedTokens, utcMinutes: number): Priced {
-  const rates = ratesFor(tariff, tokens.prompt, utcMinutes)
-  const { prompt, cachedPrompt, cacheWrite, completion, reasoning } = tokens
-  // Some hosts count the same tokens as written and as read: what is left for fresh ones is never below none.
-  const fresh = Math.max(0, prompt - cachedPrompt - cacheWrite)
-  const thinking = rates.reasoning === null ? 0 : Math.min(reasoning, completion)
-  const answer =
-    Math.round((completion - thinking) * rates.output) +
-    Math.round(thinking * (rates.reasoning ?? rates.output)) +
-    rates.request
-  const cost =
-    Math.round(fresh * rates.input) +
-    Math.round(cachedPrompt * (rates.cachedInput ?? rates.input)) +
-    Math.round(cacheWrite * (rates.cacheWrite ?? rates.input)) +
-    answer
-  const cold = Math.round(prompt * rates.input) + answer
+export function price(asked: Tariff, tokens: PricedTokens, utcMinutes?: number): Priced {
+  const rates = asked.tiers.length === 0 ? asked.base : ratesFor(asked, tokens.prompt, utcMinutes)
+  const { input, output, cachedInput = input, cacheWrite = input, reasoning = output, request = 0 } = rates
+  const { prompt, completion } = tokens
+  // Tokens that a host counts both as read and as written are in the prompt only once.
+  const read = Math.min(tokens.cachedPrompt, prompt)
+  const written = Math.min(tokens.cacheWrite, prompt)
+  const fresh = Math.max(0, prompt - read - written)
+  const thought = Math.min(tokens.reasoning ?? 0, completion)
+  const answer = Math.round((completion - thought) * output) + Math.round(thought * reasoning) + request
+  const cost = Math.round(fresh * input) + Math.round(read * cachedInput) + Math.round(written * cacheWrite) + answer
+  const cold = Math.round(prompt * input) + answer
   return { cost, cold, discount: cold - cost }
 }
 
-/** Between what a request may cost at the least (all read from the cache, no answer) and at the most. */
-export function bound(
-  tariff: Tariff,
-  most: { readonly promptTokens: number; readonly maxCompletionTokens: number | null },
-): Interval {
-  const { promptTokens, maxCompletionTokens } = most
-  let { input, output, request } = tariff.base
-  let dearest = dearestInput(tariff.base)
-  let cheapest = Math.min(input, tariff.base.cachedInput ?? input)
-  for (const { when, rates } of tariff.tiers) {
-    // Whether the hour will have come when the request arrives is not known; whether the prompt is long enough is.
-    if (when.abovePromptTokens !== undefined && when.abovePromptTokens >= promptTokens) continue
-    const all = { ...tariff.base, ...rates }
-    input = Math.max(input, all.input)
-    output = Math.max(output, all.output, all.reasoning ?? 0)
-    request = Math.max(request, all.request)
-    dearest = Math.max(dearest, dearestInput(all))
-    cheapest = Math.min(cheapest, all.input, all.cachedInput ?? all.input)
-  }
-  output = Math.max(output, tariff.base.reasoning ?? 0)
+/**
+ * The least and the most that a call can cost: all of the prompt read from the cache and no answer, up to all of it
+ * written and the longest answer, at the dearest prices in reach. `high: null`: nothing limits the answer. Cache
+ * writes for an hour, images and searches are not in it.
+ */
+export function bound(asked: Tariff, prospect: Prospect): Interval {
+  const { promptTokens, fewestPromptTokens = promptTokens, maxCompletionTokens } = prospect
+  const [low, high] = asked.tiers.length === 0 ? [asked.base, asked.base] : extremesFor(asked, prospect)
+  const least = Math.min(low.input, low.cachedInput ?? low.input, low.cacheWrite ?? low.input)
+  const most = Math.max(high.input, high.cachedInput ?? high.input, high.cacheWrite ?? high.input)
+  const word = Math.max(high.output, high.reasoning ?? high.output)
   return {
-    low: Math.round(promptTokens * cheapest) + tariff.base.request,
-    high:
-      maxCompletionTokens === null
-        ? null
-        : Math.round(promptTokens * dearest) + Math.round(maxCompletionTokens * output) + request,
+    low: Math.round(fewestPromptTokens * least) + (low.request ?? 0),
+    high: highest(Math.round(promptTokens * most) + (high.request ?? 0), { word, maxCompletionTokens }),
   }
 }
 
-function dearestInput({ input, cachedInput, cacheWrite, cacheWrite1h }: Rates): number {
-  return Math.max(input, cachedInput ?? input, cacheWrite ?? input, cacheWrite1h ?? input)
+function highest(prompt: Money, answer: { word: number; maxCompletionTokens: number | null }): Money | null {
+  const { word, maxCompletionTokens } = answer
+  if (maxCompletionTokens !== null) return prompt + Math.round(maxCompletionTokens * word)
+  // Any number of free tokens is free.
+  return word === 0 ? prompt : null
 }
 
-function ratesFor({ base, tiers }: Tariff, promptTokens: number, utcMinutes: number): Rates {
-  let rates = base
-  for (const { when, rates: over } of tiers) {
-    if (when.abovePromptTokens !== undefined && promptTokens <= when.abovePromptTokens) continue
-    if (!isWithin(when, utcMinutes)) continue
-    rates = { ...rates, ...over }
+function ratesFor(asked: Tariff, promptTokens: number, utcMinutes: number | undefined): Rates {
+  let rates = asked.base
+  for (const tier of asked.tiers) {
+    if (promptTokens <= tier.above) continue
+    if (tier.window !== null && (utcMinutes === undefined || !isWithin(tier.window, utcMinutes))) continue
+    rates = { ...rates, ...tier.rates }
   }
   return rates
 }
 
-function isWithin({ fromUtc, untilUtc }: PriceTier, minutes: number): boolean {
-  if (fromUtc === undefined || untilUtc === undefined) return true
-  const from = minutesOf(fromUtc)
-  const until = minutesOf(untilUtc)
-  return from <= until ? minutes >= from && minutes < until : minutes >= from || minutes < until
+/** Key by key, the cheapest and the dearest price that may come to hold. */
+function extremesFor(asked: Tariff, prospect: Prospect): readonly [low: Rates, high: Rates] {
+  const { promptTokens, fewestPromptTokens = promptTokens, utcMinutes } = prospect
+  let low = asked.base
+  let high = asked.base
+  for (const { above, window, rates } of asked.tiers) {
+    if (promptTokens <= above) continue
+    if (window !== null && utcMinutes !== undefined && !isWithin(window, utcMinutes)) continue
+    const certain = fewestPromptTokens > above && (window === null || utcMinutes !== undefined)
+    low = certain ? { ...low, ...rates } : merged(low, rates, Math.min)
+    high = certain ? { ...high, ...rates } : merged(high, rates, Math.max)
+  }
+  return [low, high]
 }
 
-function minutesOf(clock: number): number {
-  return Math.floor(clock / 100) * 60 + (clock % 100)
+function merged(rates: Rates, tier: Partial<Rates>, choose: (a: number, b: number) => number): Rates {
+  const follows = { cachedInput: rates.input, cacheWrite: rates.input, reasoning: rates.output, request: 0 }
+  const chosen: { -readonly [key in RateKey]?: number } = { ...follows, ...rates }
+  for (const [key, value] of entriesOf(tier)) chosen[key] = choose(chosen[key] ?? value, value)
+  // A key without a price of its own follows a tier's input or output as well.
+  if (tier.input !== undefined) {
+    for (const key of ['cachedInput', 'cacheWrite'] as const) {
+      if (rates[key] === undefined && tier[key] === undefined) {
+        chosen[key] = choose(chosen[key] ?? tier.input, tier.input)
+      }
+    }
+  }
+  if (tier.output !== undefined && rates.reasoning === undefined && tier.reasoning === undefined) {
+    chosen.reasoning = choose(chosen.reasoning ?? tier.output, tier.output)
+  }
+  return { ...chosen, input: chosen.input ?? rates.input, output: chosen.output ?? rates.output }
+}
+
+function entriesOf(rates: Partial<Rates>): readonly (readonly [RateKey, number])[] {
+  return [...PER_TOKEN, 'request' as const].flatMap((key) => {
+    const value = rates[key]
+    return value === undefined ? [] : [[key, value] as const]
+  })
+}
+
+function compileTier(tier: PriceTier): RateTier {
+  const { abovePromptTokens = -1, fromUtc, untilUtc } = tier
+  const always = fromUtc === undefined && untilUtc === undefined
+  const window = always ? null : { from: minutesOf(fromUtc ?? 0), until: minutesOf(untilUtc ?? 2400) }
+  return { above: abovePromptTokens, window, rates: Object.freeze(ratesOf(tier)) }
+}
+
+function ratesOf(list: Partial<PriceList>): Partial<Rates> {
+  const rates: { -readonly [key in RateKey]?: number } = {}
+  for (const key of PER_TOKEN) {
+    const usd = list[key]
+    if (usd !== undefined) rates[key] = picos(usd, 6)
+  }
+  if (list.request !== undefined) rates.request = Math.round(picos(list.request, 12))
+  return rates
+}
+
+/** Moves the decimal point in the decimal digits: `0.0375 * 1e6` and its like are off by a binary fraction. */
+function picos(usd: number, places: number): number {
+  const [digits, exponent = '0'] = String(usd).split('e')
+  return Number(`${digits}e${Number(exponent) + places}`)
+}
+
+function minutesOf(hoursAndMinutes: number): number {
+  return Math.floor(hoursAndMinutes / 100) * 60 + (hoursAndMinutes % 100)
+}
+
+function isWithin({ from, until }: { from: number; until: number }, minutes: number): boolean {
+  return from <= until ? minutes >= from && minutes < until : minutes >= from || minutes < until
 }
