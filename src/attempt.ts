@@ -15,6 +15,8 @@ import { CutOff, readText, TooLarge, type WireReply } from './wires/wire.ts'
 /** What all attempts of one call share. Nothing in it changes while the call runs. */
 export interface Call {
   readonly id: string
+  /** When it began, ISO. */
+  readonly at: string
   readonly policy: Policy
   /** Settings merged; what belongs to one model or provider comes on top per attempt. */
   readonly request: ChatRequest

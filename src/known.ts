@@ -1,10 +1,10 @@
-import type { KnownAuthor, KnownHost, KnownModel, KnownOwnId } from './catalog/ids.ts'
+import type { KnownAuthor, KnownHost, KnownModel, KnownGroqId } from './catalog/ids.ts'
 import type { Provider } from './provider.ts'
 
 /** Any other string, without losing what the editor offers. */
 type Other = string & {}
 
-type ModelId<P> = KnownModel | KnownOwnId | (P extends Provider<string, infer Own> ? Own : never) | Other
+type ModelId<P> = KnownModel | KnownGroqId | (P extends Provider<string, infer Own> ? Own : never) | Other
 
 /** What may stand as a model: offered from the catalogue and from what the providers declare. */
 export type ModelOf<P> = ModelId<P> | { readonly model: ModelId<P>; readonly request?: object }
@@ -35,7 +35,7 @@ type CheckedModel<Model, Own> = Model extends string
 
 type CheckedId<Id extends string, Own> = string extends Id
   ? Id
-  : Id extends KnownModel | KnownOwnId | Own | `${KnownModel}:${string}` | `${KnownModel}@preset/${string}`
+  : Id extends KnownModel | KnownGroqId | Own | `${KnownModel}:${string}` | `${KnownModel}@preset/${string}`
     ? Id
     : Id extends `${KnownAuthor}/${string}`
       ? `the catalogue knows no model "${Id}": correct it, or write it "as string" if it is newer`

@@ -55,17 +55,19 @@ export interface Plan {
 }
 
 export function freezePlan(parts: Omit<Plan, 'toString'>): Plan {
-  const plan: Plan = { ...parts, toString: () => tableOf(parts) }
-  // Not enumerable: a plan is data, and compares and prints as data.
-  Object.defineProperty(plan, 'toString', { enumerable: false })
-  for (const step of parts.steps) {
-    Object.freeze(step.because)
-    Object.freeze(step)
-  }
+  for (const step of parts.steps) Object.freeze(step)
   for (const rejection of parts.rejected) Object.freeze(rejection)
   Object.freeze(parts.steps)
   Object.freeze(parts.rejected)
-  return Object.freeze(plan)
+  // By its prototype: a plan is data, and compares, prints and copies as data.
+  const { task, steps, rejected, estimate, session } = parts
+  return Object.freeze({ __proto__: PLAN, task, steps, rejected, estimate, session })
+}
+
+const PLAN = {
+  toString(this: Omit<Plan, 'toString'>): string {
+    return tableOf(this)
+  },
 }
 
 function tableOf(plan: Omit<Plan, 'toString'>): string {

@@ -216,17 +216,18 @@ export function createRouter<
     const request = withSettings(checkedInput(input), policy.request, given.request)
     await loaded
     const date = clock.date()
+    const at = isoTime(date)
     const asked = given.session !== undefined && policy.sticky
     const session = asked ? await sessions.hash(checkedSession(given.session)) : null
-    const facts = factsOf(needsOf(request), date)
+    const facts = factsOf(needsOf(request), { date, day: at.slice(0, 10) })
     const warm = session === null ? null : sessions.warm(session, clock.now())
-    return { policy, request, facts, session, planning: { policy, providers, facts, session: { asked, warm } } }
+    return { at, policy, request, facts, session, planning: { policy, providers, facts, session: { asked, warm } } }
   }
 
-  function factsOf(needs: Facts['needs'], date: number): Facts {
+  function factsOf(needs: Facts['needs'], { date, day }: { date: number; day: string }): Facts {
     return {
       needs,
-      day: isoTime(date).slice(0, 10),
+      day,
       utcMinutes: utcMinutes(date),
       catalog,
       estimate: ({ tariff, maxOutput }) =>
@@ -241,11 +242,12 @@ export function createRouter<
     if (closing.signal.aborted) throw new ConfigError('router', 'it is closed: create another one')
     const startedAt = clock.now()
     const gathered = await gather(task, input, given)
-    const { policy, request, facts, session } = gathered
+    const { at, policy, request, facts, session } = gathered
     const planned = makePlan(gathered.planning)
     const signal = given.signal === undefined ? closing.signal : either(given.signal, closing.signal)
     const call: Call = {
       id: newId(random),
+      at,
       policy,
       request,
       clock,
@@ -373,7 +375,7 @@ function either(first: AbortSignal, second: AbortSignal): AbortSignal {
 }
 
 function newId(random: (() => number) | undefined): string {
-  if (random === undefined) return `call_${crypto.randomUUID().replaceAll('-', '')}`
+  if (random === undefined) return `call_${crypto.randomUUID()}`
   const digits = () =>
     Math.floor(random() * 2 ** 32)
       .toString(16)

@@ -1,6 +1,5 @@
 import type { AttemptResult, Call } from './attempt.ts'
 import type { Catalog, Offer } from './catalog.ts'
-import { isoTime } from './clock.ts'
 import { type Cost, type Interval, sum, toUsd } from './money.ts'
 import type { Plan } from './plan.ts'
 import type { Way } from './planner.ts'
@@ -42,7 +41,7 @@ export function recordOf(settling: Settling): UsageRecord {
     id: call.id,
     task: call.policy.task,
     session: call.session,
-    at: isoTime(call.clock.date()),
+    at: call.at,
     outcome: outcome.failure?.kind ?? 'ok',
     model: {
       asked: plan.steps[0]?.model ?? plan.rejected[0]?.model ?? '',
