@@ -1,4 +1,4 @@
-import type { KnownAuthor, KnownHost, KnownModel, KnownGroqId } from './catalog/ids.ts'
+import type { KnownAuthor, KnownGroqId, KnownHost, KnownModel } from './catalog/ids.ts'
 import type { Provider } from './provider.ts'
 
 /** Any other string, without losing what the editor offers. */
@@ -14,29 +14,41 @@ export type PlaceOf<P> =
   | (P extends Provider<infer Name> ? Name : never)
   | (P extends Provider<'openrouter'> ? `openrouter/${KnownHost}` | `openrouter/${Other}` : never)
 
-/** Every id that no list knows but whose author is known is most likely mistyped. */
+/** An id that no list knows although its author is known is most likely mistyped. Right policies add nothing. */
 export type CheckedTasks<Tasks, P> = { readonly [Task in keyof Tasks]: CheckedPolicy<Tasks[Task], OwnIds<P>> }
 
 type OwnIds<P> = P extends Provider<string, infer Own> ? (string extends Own ? never : Own) : never
 
 type CheckedPolicy<Policy, Own> = Policy extends { readonly model: infer Model }
-  ? { readonly model: CheckedModels<Model, Own> }
-  : Policy
+  ? [Wrong<Model, Own>] extends [never]
+    ? unknown
+    : { readonly model: Message<Wrong<Model, Own>> }
+  : unknown
 
-type CheckedModels<Model, Own> = Model extends readonly unknown[]
-  ? { readonly [Index in keyof Model]: CheckedModel<Model[Index], Own> }
-  : CheckedModel<Model, Own>
+type Message<Id extends string> =
+  `the catalogue knows no model "${Id}": correct it, or write it "as string" if it is newer`
 
-type CheckedModel<Model, Own> = Model extends string
-  ? CheckedId<Model, Own>
-  : Model extends { readonly model: infer Id extends string }
-    ? { readonly model: CheckedId<Id, Own> }
-    : Model
+type Wrong<Model, Own> = Model extends readonly (infer Each)[] ? WrongId<IdOf<Each>, Own> : WrongId<IdOf<Model>, Own>
 
-type CheckedId<Id extends string, Own> = string extends Id
+type IdOf<Model> = Model extends string ? Model : Model extends { readonly model: infer Id } ? Id : never
+
+/** Of a union of ids, those that are wrong. */
+type WrongId<Id, Own> = Id extends string
+  ? string extends Id
+    ? never
+    : Base<Id> extends KnownModel | KnownGroqId | Own
+      ? never
+      : Id extends Own
+        ? never
+        : Id extends `${KnownAuthor}/${string}`
+          ? Id
+          : never
+  : never
+
+type Base<Id extends string> = Id extends KnownModel
   ? Id
-  : Id extends KnownModel | KnownGroqId | Own | `${KnownModel}:${string}` | `${KnownModel}@preset/${string}`
-    ? Id
-    : Id extends `${KnownAuthor}/${string}`
-      ? `the catalogue knows no model "${Id}": correct it, or write it "as string" if it is newer`
+  : Id extends `${infer Left}@preset/${string}`
+    ? Base<Left>
+    : Id extends `${infer Left}:${string}`
+      ? Left
       : Id

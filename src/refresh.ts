@@ -40,7 +40,7 @@ export async function refresh(around: Around, options: RefreshOptions): Promise<
           for (const slug of options.hosts ?? []) {
             const path = `/models/${slug.split('/').map(encodeURIComponent).join('/')}/endpoints`
             const hosts = readHosts(await ask(provider, path, around, options.signal))
-            catalog.put(provider.name, { date, source: 'live', models: [{ id: slug, hosts }], partial: true })
+            catalog.putHosts(provider.name, slug, { date, list: hosts })
           }
         }
         return [provider.name, { models: models.length }] as const

@@ -175,21 +175,21 @@ export function createRouter<
 
   async function load(): Promise<void> {
     const snapshot = await loadSnapshot()
-    for (const { name, dialect, models } of providers) {
-      const listed = snapshot.providers[dialect.name]
-      if (listed !== undefined) catalog.put(name, { ...listed, source: 'snapshot' })
-      if (models.length > 0) catalog.put(name, { date: isoTime(clock.date()).slice(0, 10), source: 'user', models })
-    }
-    const { models = [], prices = {} } = options.catalog ?? {}
     const date = isoTime(clock.date()).slice(0, 10)
-    for (const { name } of providers) {
-      const own = models.filter(({ provider }) => provider === name)
+    const { models = [], prices = {} } = options.catalog ?? {}
+    for (const provider of providers) {
+      const { name } = provider
+      const listed = snapshot.providers[provider.dialect.name]
+      if (listed !== undefined) catalog.put(name, { ...listed, source: 'snapshot' })
+      const own = [...provider.models, ...models.filter((model) => model.provider === name)]
+      if (own.length > 0) catalog.put(name, { date, source: 'user', models: own })
       const priced = Object.entries(prices).flatMap(([id, list]) => {
         const found = catalog.lookup(id)
         const offer = 'model' in found ? catalog.offer(name, found.model.id) : null
         return offer === null ? [] : [{ id: offer.wireModel, prices: list }]
       })
-      if (own.length + priced.length > 0) catalog.put(name, { date, source: 'user', models: [...own, ...priced] })
+      // Last, so that a price stands above whatever else was said of the model.
+      if (priced.length > 0) catalog.put(name, { date, source: 'user', models: withPrices(own, priced) })
     }
   }
 
@@ -366,6 +366,12 @@ function completionOf(
     plan,
     raw,
   }
+}
+
+function withPrices(own: readonly ListedModel[], priced: readonly ListedModel[]): readonly ListedModel[] {
+  const rows = new Map(own.map((model) => [model.id, model]))
+  for (const row of priced) rows.set(row.id, { ...rows.get(row.id), ...row })
+  return [...rows.values()]
 }
 
 /** `AbortSignal.any` costs more than the call's own listeners, and leaks on some Nodes; two signals are enough here. */
