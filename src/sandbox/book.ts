@@ -30,9 +30,21 @@ export interface Listings {
   readonly openrouter: readonly ListedModel[]
 }
 
-export function createBook(listings: Listings, added: SandboxModels = {}): Book {
+export function createBook(
+  listings: Listings,
+  added: SandboxModels = {},
+  hosts: Readonly<Record<string, readonly SandboxHost[]>> = {},
+): Book {
   const groqModels = merge(listings.groq, added.groq)
   const openrouterModels = merge(listings.openrouter, added.openrouter)
+  for (const [id, own] of Object.entries(hosts)) {
+    const model = openrouterModels.get(id)
+    if (model === undefined)
+      throw new Error(
+        `startSandbox: hosts names the unknown model ${JSON.stringify(id)}; add it to models.openrouter first`,
+      )
+    openrouterModels.set(id, { ...model, hosts: own })
+  }
   const sold = new Map<string, Sold>()
   const byName = new Map<string, ListedModel>()
   for (const model of openrouterModels.values()) {

@@ -55,7 +55,15 @@ const STOPS_ON_ABORT = new Set(
   ).split(' '),
 )
 const TRAINS = new Set(['deepseek', 'chutes', 'moonshotai', 'alibaba', 'z-ai'])
-const KEEPS_NOTHING = new Set(['amazon-bedrock', 'azure', 'deepinfra', 'fireworks', 'google-vertex', 'groq', 'together'])
+const KEEPS_NOTHING = new Set([
+  'amazon-bedrock',
+  'azure',
+  'deepinfra',
+  'fireworks',
+  'google-vertex',
+  'groq',
+  'together',
+])
 const QUANTIZATIONS: Readonly<Record<string, string>> = { deepinfra: 'fp8', together: 'bf16', novita: 'fp8' }
 
 /** Who plausibly runs a closed model: the author first, the resellers after. */
@@ -93,6 +101,11 @@ export function hostsOf(model: ListedModel, groqPrices: PriceList | undefined): 
       host === 'groq' && groqPrices !== undefined ? groqPrices : times(list, MARKUPS[index] ?? 2 + index),
     ),
   )
+}
+
+/** A host that nobody lists, at these prices. */
+export function hostNamed(name: string, prices: PriceList | undefined): Host {
+  return complete({ host: name.toLowerCase().replaceAll(' ', '-'), name }, prices ?? { input: 0, output: 0 })
 }
 
 function plausible(model: ListedModel, onGroq: boolean): readonly string[] {

@@ -148,7 +148,8 @@ function merged(parts: readonly unknown[], sampling: Sampling): Fields {
   const result: Record<string, unknown> = {}
   for (const part of parts) {
     const given = fieldsOf(part)
-    const { allOf: _, ...fields } = typeof given.$ref === 'string' ? fieldsOf(resolve(given.$ref, sampling.root)) : given
+    const { allOf: _, ...fields } =
+      typeof given.$ref === 'string' ? fieldsOf(resolve(given.$ref, sampling.root)) : given
     Object.assign(result, fields)
     Object.assign(properties, fieldsOf(fields.properties))
     required.push(...stringsOf(fields.required))

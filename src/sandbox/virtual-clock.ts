@@ -51,7 +51,7 @@ export function virtualClock(date = Date.UTC(2026, 0, 1)): VirtualClock {
     date: () => date + elapsed,
     timer(milliseconds: number, run: () => void) {
       // As with real timers: what is no number, or in the past, is due at once.
-      const timer = { due: elapsed + (milliseconds > 0 ? milliseconds : 0), order: order++, run }
+      const timer = { due: elapsed + (Number.isNaN(milliseconds) ? 0 : Math.max(milliseconds, 0)), order: order++, run }
       timers.add(timer)
       return () => {
         timers.delete(timer)
