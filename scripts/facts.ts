@@ -1,10 +1,9 @@
 import type { ListedModel } from '../src/listing.ts'
 
-/**
- * What no answer of `/models` carries, written by hand from Groq's documentation: which slug an id stands for, and
- * when a model goes, and for which other.
+/*
+ * What no answer of `/models` carries, written by hand from Groq's documentation as of October 2026: which slug an id
+ * stands for, when a model goes, and for which other.
  */
-export const FACTS_DATE = '2026-11-10'
 
 /** Groq's ids that are not the canonical slug. */
 const SLUGS: Readonly<Record<string, string>> = {
@@ -17,6 +16,8 @@ const SLUGS: Readonly<Record<string, string>> = {
   'minimaxai/minimax-m2.7': 'minimax/minimax-m2.7',
   'gemma2-9b-it': 'google/gemma-2-9b-it',
   'deepseek-r1-distill-llama-70b': 'deepseek/deepseek-r1-distill-llama-70b',
+  'llama3-70b-8192': 'meta-llama/llama-3-70b-instruct',
+  'llama3-8b-8192': 'meta-llama/llama-3-8b-instruct',
 }
 
 /** Groq's deprecations page; since July 2026 for free and developer accounts only. */
@@ -34,6 +35,8 @@ const RETIRED: readonly (readonly [id: string, day: string, successor?: string])
   ['moonshotai/kimi-k2-instruct', '2025-10-10', 'moonshotai/kimi-k2-0905'],
   ['gemma2-9b-it', '2025-10-08'],
   ['deepseek-r1-distill-llama-70b', '2025-10-02'],
+  ['llama3-70b-8192', '2025-08-30'],
+  ['llama3-8b-8192', '2025-08-30'],
 ]
 
 /** Sold since the list was taken: the models page of 2026-10-02. No cache price is published for it. */
@@ -65,30 +68,55 @@ export function withGroqFacts(listed: readonly ListedModel[]): ListedModel[] {
 
 /** Hosts behind OpenRouter that are often pinned; a hint for the editor, not a limit. */
 export const HOSTS: readonly string[] = [
+  'ai21',
   'alibaba',
   'amazon-bedrock',
   'anthropic',
+  'arcee-ai',
+  'atlas-cloud',
   'azure',
   'baseten',
   'cerebras',
+  'chutes',
+  'cloudflare',
   'cohere',
+  'crusoe',
   'deepinfra',
   'deepseek',
+  'featherless',
   'fireworks',
+  'friendli',
+  'gmicloud',
   'google-ai-studio',
   'google-vertex',
   'groq',
+  'hyperbolic',
+  'inception',
+  'inference-net',
+  'infermatic',
+  'liquid',
+  'mancer',
   'minimax',
   'mistral',
+  'modelrun',
   'moonshotai',
+  'morph',
   'nebius',
+  'nextbit',
   'novita',
+  'nvidia',
   'openai',
   'parasail',
   'perplexity',
+  'phala',
+  'relace',
   'sambanova',
   'siliconflow',
+  'stepfun',
+  'switchpoint',
   'together',
+  'venice',
+  'wandb',
   'xai',
   'z-ai',
 ]

@@ -67,17 +67,16 @@ await writeFile(
 
 const canonical = [...atGroq, ...openrouter.models].map((row) => row.model ?? row.id)
 const slugs = canonical.filter((id) => id.includes('/') && !id.includes(':'))
-const sold = atGroq.filter(({ retires }) => retires === undefined)
 await writeFile(
   new URL('../src/catalog/ids.ts', import.meta.url),
   [
     '// Written by `npm run snapshot`.\n',
     `/** Canonical slugs that Groq or OpenRouter sold on ${date}; newer ones work all the same. */`,
     union('KnownModel', slugs),
-    "/** Groq's own ids for what it still sells to everyone. */",
+    "/** Groq's own ids, retired ones too: a policy that names one compiles, and is told what to use instead. */",
     union(
       'KnownGroqId',
-      sold.map(({ id }) => id),
+      atGroq.map(({ id }) => id),
     ),
     union(
       'KnownAuthor',

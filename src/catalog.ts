@@ -77,12 +77,13 @@ export interface Catalog {
   /** What to use in place of a model that nobody sells any more on that day; `null` while it is sold, or without one. */
   successorOf(reference: string, day: string): string | null
   /**
-   * Replaces what one source says of a provider. Rows of several sources are merged field by field: the user's own
-   * first, then the live list, then the snapshot. A live list is complete: what it leaves out is not sold any more,
-   * except for rows with a date of retirement, which still say what to use instead. An empty live list is no list.
+   * Takes over what one source says of a provider. Rows of several sources are merged field by field: the user's own
+   * first, then the live list, then the snapshot. A whole live list also says what is gone: what it leaves out is not
+   * sold any more, except for rows with a date of retirement, which still say what to use instead. A `partial` one
+   * only adds, as the user's rows always do. An empty live list is no list.
    */
-  put(provider: string, listing: Listing): void
-  /** Adds the hosts behind one model of an aggregator, by its wire id. */
+  put(provider: string, listing: Listing & { readonly partial?: boolean }): void
+  /** Adds the hosts behind one model of an aggregator, by its wire id, until the next whole live list. */
   putHosts(
     provider: string,
     wireModel: string,
@@ -117,20 +118,17 @@ export function parseReference(reference: string): Reference {
 /** An empty catalogue: `put` fills it. */
 export function createCatalog(): Catalog {
   const shelves = new Map<string, Shelf>()
-  let index = buildIndex([])
-  const shelfOf = (provider: string): Shelf => {
-    const shelf = shelves.get(provider) ?? { listings: new Map(), hosts: new Map() }
-    shelves.set(provider, shelf)
-    return shelf
-  }
-  // Rebuilding takes milliseconds and happens once per list, so that every look-up of a call takes none.
-  const rebuild = () => {
-    index = buildIndex([...shelves].flatMap(([provider, shelf]) => rowsOf(provider, shelf)))
+  let built: Index | null = null
+  // Built when it is first asked after a change, as several lists usually come together; then all reads are look-ups.
+  const index = (): Index => {
+    built ??= buildIndex([...shelves].flatMap(([provider, shelf]) => rowsOf(provider, shelf)))
+    return built
   }
   const lookup = (reference: string): Lookup => {
-    const found = index.names.get(reference.toLowerCase())
+    const { names, ids } = index()
+    const found = names.get(reference.toLowerCase())
     const [only, ...others] = found ?? []
-    if (only === undefined) return { nearest: nearest(reference, index.ids) }
+    if (only === undefined) return { nearest: nearest(reference, ids) }
     return others.length === 0 ? { model: only } : { several: (found ?? []).map(({ id }) => id) }
   }
   const lenient = (reference: string): Lookup => {
@@ -138,8 +136,19 @@ export function createCatalog(): Catalog {
     const { base, variant, preset } = parseReference(reference)
     return 'model' in found || base === '' || (variant ?? preset) === null ? found : lookup(base)
   }
+  const put: Catalog['put'] = (provider, { date, source, models, partial = source === 'user' }) => {
+    if (source === 'live' && models.length === 0) return
+    const shelf = shelves.get(provider) ?? new Map<Listing['source'], Layer>()
+    shelves.set(provider, shelf)
+    const before = partial ? shelf.get(source) : undefined
+    const rows = new Map(before?.rows)
+    for (const row of models) rows.set(row.id, { row: { ...rows.get(row.id)?.row, ...row }, date })
+    shelf.set(source, { rows, date, whole: !partial || before?.whole === true })
+    built = null
+  }
   return Object.freeze<Catalog>({
     lookup,
+    put,
     find(reference) {
       const found = lenient(reference)
       if ('model' in found) return found.model
@@ -153,9 +162,9 @@ export function createCatalog(): Catalog {
       const found = lenient(reference)
       return 'model' in found ? found.model.offers : []
     },
-    offer: (provider, canonicalId) => index.offers.get(provider)?.get(canonicalId) ?? null,
+    offer: (provider, canonicalId) => index().offers.get(provider)?.get(canonicalId) ?? null,
     unlisted: (provider, reference) => offerOf({ provider, row: { id: reference }, model: reference, priced: null }),
-    models: () => index.models,
+    models: () => index().models,
     successorOf(reference, day) {
       const seen = new Set<string>()
       let found = lenient(reference)
@@ -166,18 +175,11 @@ export function createCatalog(): Catalog {
       }
       return 'model' in found && !seen.has(found.model.id) && seen.size > 0 ? found.model.id : null
     },
-    put(provider, listing) {
-      if (listing.source === 'live' && listing.models.length === 0) return
-      shelfOf(provider).listings.set(listing.source, listing)
-      rebuild()
-    },
-    putHosts(provider, wireModel, hosts) {
-      shelfOf(provider).hosts.set(wireModel, hosts)
-      rebuild()
-    },
+    putHosts: (provider, wireModel, { date, list }) =>
+      put(provider, { date, source: 'live', models: [{ id: wireModel, hosts: list }], partial: true }),
     date(provider) {
-      const { listings } = shelves.get(provider) ?? {}
-      const dates = [...(listings?.values() ?? [])].filter(({ source }) => source !== 'user').map(({ date }) => date)
+      const shelf = shelves.get(provider) ?? new Map<Listing['source'], Layer>()
+      const dates = [...shelf].flatMap(([source, layer]) => (source === 'user' ? [] : layer.date))
       return dates.sort().at(-1) ?? null
     },
   })
@@ -187,10 +189,15 @@ function isGone({ retires }: Model, day: string): boolean {
   return retires !== null && retires <= day
 }
 
-interface Shelf {
-  readonly listings: Map<Listing['source'], Listing>
-  readonly hosts: Map<string, { readonly date: string; readonly list: readonly ListedHost[] }>
+/** What one source says of one provider, by wire id. */
+interface Layer {
+  readonly rows: ReadonlyMap<string, { readonly row: ListedModel; readonly date: string }>
+  readonly date: string
+  /** Whether it names everything that is sold. */
+  readonly whole: boolean
 }
+
+type Shelf = Map<Listing['source'], Layer>
 
 interface Priced {
   readonly source: PriceSource
@@ -201,25 +208,23 @@ interface Row {
   readonly provider: string
   readonly row: ListedModel
   readonly priced: Priced | null
-  readonly hosts?: { readonly date: string; readonly list: readonly ListedHost[] } | undefined
+  /** Where the hosts' prices come from. */
+  readonly hostsPriced?: Priced | null
 }
 
 /** One row per wire id, field by field from the source that is trusted most. */
-function rowsOf(provider: string, { listings, hosts }: Shelf): Row[] {
+function rowsOf(provider: string, shelf: Shelf): Row[] {
   const merged = new Map<string, Row>()
-  const live = listings.get('live')
-  const listedLive = live && new Set(live.models.map(({ id }) => id))
+  const live = shelf.get('live')
   for (const source of ['snapshot', 'live', 'user'] as const) {
-    const listing = listings.get(source)
-    for (const row of listing?.models ?? []) {
-      if (source === 'snapshot' && listedLive?.has(row.id) === false && !row.retires) continue
-      const below = merged.get(row.id)
-      const priced = row.prices && { source, date: row.pricedOn ?? listing?.date ?? '' }
-      merged.set(row.id, {
+    for (const [id, { row, date }] of shelf.get(source)?.rows ?? []) {
+      if (source === 'snapshot' && live?.whole === true && !live.rows.has(id) && !row.retires) continue
+      const below = merged.get(id)
+      merged.set(id, {
         provider,
         row: { ...below?.row, ...row },
-        priced: priced ?? below?.priced ?? null,
-        hosts: hosts.get(row.id),
+        priced: row.prices ? { source, date: row.pricedOn ?? date } : (below?.priced ?? null),
+        hostsPriced: row.hosts ? { source, date } : (below?.hostsPriced ?? null),
       })
     }
   }
@@ -330,7 +335,7 @@ function most(numbers: readonly (number | null)[]): number | null {
   return known.length === 0 ? null : Math.max(...known)
 }
 
-function offerOf({ provider, row, model, priced, hosts }: Row & { readonly model: string }): Offer {
+function offerOf({ provider, row, model, priced, hostsPriced }: Row & { readonly model: string }): Offer {
   const offer = {
     model,
     provider,
@@ -346,16 +351,14 @@ function offerOf({ provider, row, model, priced, hosts }: Row & { readonly model
     retires: row.retires ?? null,
     successor: row.successor ?? null,
   }
-  const list = hosts?.list ?? row.hosts ?? []
-  const at: Priced | null = hosts === undefined ? priced : { source: 'live', date: hosts.date }
-  const own = list.map((host) =>
+  const own = (row.hosts ?? []).map((host) =>
     Object.freeze<Offer>({
       ...offer,
       host: host.host,
       hostName: host.name ?? null,
       context: host.context ?? offer.context,
       maxOutput: host.maxOutput ?? offer.maxOutput,
-      ...pricesOf(host.prices, at),
+      ...pricesOf(host.prices, hostsPriced ?? null),
       parameters: setOf(host.parameters) ?? offer.parameters,
       hosts: [],
     }),

@@ -75,12 +75,15 @@ export function readListing(json: unknown): ListedModel[] {
   })
 }
 
-/** Reads OpenRouter's answer to `GET /models/:author/:slug/endpoints`; never throws. */
+/**
+ * Reads OpenRouter's answer to `GET /models/:author/:slug/endpoints`; never throws. Rows for a service tier
+ * (`openai/priority`) are left out: other prices, not other hosts.
+ */
 export function readHosts(json: unknown): ListedHost[] {
   const data = isFields(json) ? (fields(json.data) ?? json) : json
   return rowsOf(data, 'endpoints').flatMap((row) => {
     const host = text(row.tag)
-    if (host === undefined) return []
+    if (host === undefined || /\/(priority|flex)$/.test(host)) return []
     return [
       known<ListedHost>({
         host,

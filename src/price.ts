@@ -66,6 +66,7 @@ interface Rates {
   readonly output: number
   readonly cachedInput?: number
   readonly cacheWrite?: number
+  readonly cacheWrite1h?: number
   readonly reasoning?: number
   readonly request?: number
 }
@@ -91,7 +92,7 @@ export interface Prospect {
   readonly utcMinutes?: number
 }
 
-const PER_TOKEN = ['input', 'output', 'cachedInput', 'cacheWrite', 'reasoning'] as const
+const PER_TOKEN = ['input', 'output', 'cachedInput', 'cacheWrite', 'cacheWrite1h', 'reasoning'] as const
 
 /** Compiles a price list, once per offer. */
 export function tariff(list: PriceList): Tariff {
@@ -122,14 +123,15 @@ export function price(asked: Tariff, tokens: PricedTokens, utcMinutes?: number):
 
 /**
  * The least and the most that a call can cost: all of the prompt read from the cache and no answer, up to all of it
- * written and the longest answer, at the dearest prices in reach. `high: null`: nothing limits the answer. Cache
- * writes for an hour, images and searches are not in it.
+ * written and the longest answer, at the dearest prices in reach. `high: null`: nothing limits the answer. Images and
+ * searches are not in it.
  */
 export function bound(asked: Tariff, prospect: Prospect): Interval {
   const { promptTokens, fewestPromptTokens = promptTokens, maxCompletionTokens } = prospect
   const [low, high] = asked.tiers.length === 0 ? [asked.base, asked.base] : extremesFor(asked, prospect)
   const least = Math.min(low.input, low.cachedInput ?? low.input, low.cacheWrite ?? low.input)
-  const most = Math.max(high.input, high.cachedInput ?? high.input, high.cacheWrite ?? high.input)
+  const { input, cachedInput = input, cacheWrite = input, cacheWrite1h = input } = high
+  const most = Math.max(input, cachedInput, cacheWrite, cacheWrite1h)
   const word = Math.max(high.output, high.reasoning ?? high.output)
   return {
     low: Math.round(fewestPromptTokens * least) + (low.request ?? 0),
@@ -170,12 +172,18 @@ function extremesFor(asked: Tariff, prospect: Prospect): readonly [low: Rates, h
 }
 
 function merged(rates: Rates, tier: Partial<Rates>, choose: (a: number, b: number) => number): Rates {
-  const follows = { cachedInput: rates.input, cacheWrite: rates.input, reasoning: rates.output, request: 0 }
+  const follows = {
+    cachedInput: rates.input,
+    cacheWrite: rates.input,
+    cacheWrite1h: rates.input,
+    reasoning: rates.output,
+    request: 0,
+  }
   const chosen: { -readonly [key in RateKey]?: number } = { ...follows, ...rates }
   for (const [key, value] of entriesOf(tier)) chosen[key] = choose(chosen[key] ?? value, value)
   // A key without a price of its own follows a tier's input or output as well.
   if (tier.input !== undefined) {
-    for (const key of ['cachedInput', 'cacheWrite'] as const) {
+    for (const key of ['cachedInput', 'cacheWrite', 'cacheWrite1h'] as const) {
       if (rates[key] === undefined && tier[key] === undefined) {
         chosen[key] = choose(chosen[key] ?? tier.input, tier.input)
       }
