@@ -18,7 +18,8 @@ const router = createRouter({
     reply: {
       model: ['anthropic/claude-sonnet-4.5', 'openai/gpt-5-mini'],
       provider: ['openrouter/anthropic', 'openrouter'],
-      request: { max_tokens: 400 },
+      // Anthropic caches what it is asked to cache: writing costs a little more, reading a tenth.
+      request: { max_tokens: 400, openrouter: { extra: { cache_control: { type: 'ephemeral' } } } },
     },
   },
 })
