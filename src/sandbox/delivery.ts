@@ -17,6 +17,8 @@ export interface Delivery {
   readonly pace: Pace
   readonly response: ServerResponse
   readonly keepAliveMs: number
+  /** Called before the connection is cut on purpose. */
+  cutting(): void
   /** A timer that does not outlive the response. */
   after(milliseconds: number, run: () => void): void
 }
@@ -42,7 +44,8 @@ export function deliver(delivery: Delivery): void {
 
 type Settle = (ending: Ending) => void
 
-function whole({ vendor, job, step, pace, response, keepAliveMs, after }: Delivery, settle: Settle): void {
+function whole(delivery: Delivery, settle: Settle): void {
+  const { vendor, job, step, pace, response, keepAliveMs, after } = delivery
   const failed = step.errorIn200 !== undefined || step.errorAfter !== undefined
   const text =
     step.errorIn200 !== undefined
@@ -65,7 +68,7 @@ function whole({ vendor, job, step, pace, response, keepAliveMs, after }: Delive
     if (step.cut === undefined) response.end(text)
     else {
       const bytes = step.cut.bytes ?? Math.floor(text.length / 2)
-      cut(response, Buffer.from(text).subarray(0, bytes), step.cut.reset === true)
+      cut(delivery, Buffer.from(text).subarray(0, bytes))
     }
   }
   if (delay <= 0) {
@@ -114,7 +117,7 @@ function stream(delivery: Delivery, settle: Settle, sent: (tokens: number) => vo
       if (index === stop) {
         // It stays open and silent; the caller has to give up.
         if (step.stallAfter !== undefined) return
-        cut(response, Buffer.alloc(0), step.cut?.reset === true)
+        cut(delivery, Buffer.alloc(0))
         return
       }
       const wait = pace.tokensPerSecond === undefined ? 0 : (1000 * (frame.tokens - before)) / pace.tokensPerSecond
@@ -125,7 +128,7 @@ function stream(delivery: Delivery, settle: Settle, sent: (tokens: number) => vo
       }
       const bytes = Buffer.byteLength(frame.data)
       if (bytesLeft !== undefined && bytes > bytesLeft) {
-        cut(response, Buffer.from(frame.data).subarray(0, bytesLeft), step.cut?.reset === true)
+        cut(delivery, Buffer.from(frame.data).subarray(0, bytesLeft))
         return
       }
       if (bytesLeft !== undefined) bytesLeft -= bytes
@@ -172,9 +175,11 @@ function framesOf(vendor: Vendor, job: Job, step: Step): readonly Frame[] {
 }
 
 /** Dies after these bytes are really out. */
-function cut(response: ServerResponse, rest: Buffer, isReset: boolean): void {
+function cut({ response, step, cutting }: Delivery, rest: Buffer): void {
+  const isReset = step.cut?.reset === true
   const die = () => {
     const { socket } = response
+    cutting()
     if (isReset) socket?.resetAndDestroy()
     else socket?.destroy()
   }

@@ -28,6 +28,11 @@ export function tokensOf(text: string): number {
   return Math.ceil(text.length / CHARACTERS)
 }
 
+/** What stands before a message: whole tokens, as every piece. */
+export function headerOf(role: string): string {
+  return `<|${role}|>`.padEnd(role.length > 8 ? 16 : 12)
+}
+
 export function readPrompt(body: Fields): Prompt {
   const pieces: string[] = []
   const ends: End[] = []
@@ -52,7 +57,7 @@ export function readPrompt(body: Fields): Prompt {
   for (const entry of listOf(body.messages)) {
     const message = fieldsOf(entry)
     const start = pieces.length
-    add(`<|${String(message.role)}|>`.padEnd(12))
+    add(headerOf(String(message.role)))
     if (typeof message.content === 'string') add(message.content, markOf(message))
     for (const part of listOf(message.content)) {
       if (!isFields(part)) continue

@@ -1,5 +1,5 @@
 import { type Fields, fieldsOf, isFields, listOf, textOf } from './json.ts'
-import { fingerprint, type Prompt, tokensOf } from './prompt.ts'
+import { fingerprint, headerOf, type Prompt, tokensOf } from './prompt.ts'
 import { sample } from './schema.ts'
 import { seeded } from './seeded.ts'
 
@@ -72,16 +72,18 @@ const NEEDS_TOOL =
 /** The same request and the same seed give the same reply, whichever model is asked. */
 export function makeReply(asked: Asked): Reply {
   const { body, prompt, given } = asked
-  const random = seeded(fingerprint(prompt.text) ^ asked.seed)
+  const start = fingerprint(prompt.text) ^ asked.seed
+  const random = seeded(start)
   const calls = given === undefined ? chosenCalls(body, random) : given.toolCalls?.map((call) => ({ ...call }))
   const toolCalls = (calls ?? []).map((call) => ({
     id: `call_${Math.floor(random() * 2 ** 32).toString(36)}${Math.floor(random() * 2 ** 32).toString(36)}`,
     name: call.name,
     arguments: typeof call.arguments === 'string' ? call.arguments : JSON.stringify(call.arguments ?? {}),
   }))
-  const thoughts = given === undefined || given.reasoning !== undefined || asked.thinking > 0
-  const reasoning = given?.reasoning ?? (thoughts && asked.thinking > 0 ? think(asked.thinking, random) : '')
-  const text = given === undefined ? (toolCalls.length > 0 ? '' : words(asked, random)) : (given.text ?? '')
+  // A scripted answer is taken at its word: no thinking that the script does not mention.
+  const reasoning =
+    given?.reasoning ?? (given === undefined && asked.thinking > 0 ? think(asked.thinking, seeded(start + 1)) : '')
+  const text = given === undefined ? (toolCalls.length > 0 ? '' : words(asked, seeded(start))) : (given.text ?? '')
   return limited({ text, reasoning, toolCalls, finish: given?.finish }, asked.maxTokens)
 }
 
@@ -137,8 +139,7 @@ function words(asked: Asked, random: () => number): string {
 function begun(asked: Asked): number {
   const last = fieldsOf(listOf(asked.body.messages).at(-1))
   const content = textOf(last.content) ?? ''
-  const header = 12
-  const tail = Math.ceil(content.length / 4) * 4 + header
+  const tail = Math.ceil(content.length / 4) * 4 + headerOf('assistant').length
   return fingerprint(asked.prompt.text.slice(0, -tail)) ^ asked.seed
 }
 

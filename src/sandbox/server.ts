@@ -94,8 +94,12 @@ export async function serveVendor(options: ServerOptions): Promise<VendorServer>
       generationId: null,
     }
     options.note(entry)
+    let isCut = false
+    const cutting = () => {
+      isCut = true
+    }
     response.once('close', () => {
-      entry.aborted = !response.writableFinished && !response.writableEnded
+      entry.aborted = !isCut && !response.writableEnded
       if (response.headersSent) entry.status = response.statusCode
     })
     const answer = (plain: Plain) => {
@@ -120,7 +124,7 @@ export async function serveVendor(options: ServerOptions): Promise<VendorServer>
     if (body === null) return answer(vendor.unreadable())
     entry.body = body
     const step = decide === undefined ? queue.shift() : decide(entry)
-    follow(step ?? NORMAL, { body, entry, request, response, answer })
+    follow(step ?? NORMAL, { body, entry, request, response, answer, cutting })
   }
 
   interface Exchange {
@@ -129,9 +133,10 @@ export async function serveVendor(options: ServerOptions): Promise<VendorServer>
     readonly request: IncomingMessage
     readonly response: ServerResponse
     readonly answer: (plain: Plain) => void
+    readonly cutting: () => void
   }
 
-  function follow(step: Step, { body, entry, request, response, answer }: Exchange): void {
+  function follow(step: Step, { body, entry, request, response, answer, cutting }: Exchange): void {
     if (step.fault === 'hang') return
     const after = timersOf(response)
     const later = (run: () => void) => {
@@ -139,7 +144,10 @@ export async function serveVendor(options: ServerOptions): Promise<VendorServer>
       else after(step.delayMs, run)
     }
     if (step.fault === 'reset') {
-      later(() => response.socket?.resetAndDestroy())
+      later(() => {
+        cutting()
+        response.socket?.resetAndDestroy()
+      })
       return
     }
     const scripted = scriptedAnswer(step, textOf(body.model) ?? '')
@@ -159,7 +167,7 @@ export async function serveVendor(options: ServerOptions): Promise<VendorServer>
     entry.generationId = job.id
     entry.status = 200
     const pace = options.pace({ model: job.model, host: job.host, stream: job.stream })
-    deliver({ vendor, job, step, pace, response, keepAliveMs: options.keepAliveMs, after })
+    deliver({ vendor, job, step, pace, response, keepAliveMs: options.keepAliveMs, cutting, after })
   }
 
   /** What the script answers without asking any model; null when one is asked. */
