@@ -12,6 +12,7 @@ describe('the nearest names', () => {
     expect(nearest('limit', OPTIONS)[0]).toBe('limits')
     expect(nearest('sesssion', OPTIONS)[0]).toBe('session')
     expect(nearest('Schema', OPTIONS)[0]).toBe('schema')
+    expect(nearest('tpo', ['top', 'tap'])).toEqual(['top'])
   })
 
   test('are found without the author, and by a part of the name', () => {
