@@ -1,4 +1,4 @@
-import type { AttemptResult } from './attempt.ts'
+import type { AttemptResult } from './exchange.ts'
 import { VERDICTS } from './failure.ts'
 import type { Way } from './planner.ts'
 import type { Role } from './usage.ts'

@@ -1,5 +1,5 @@
-import type { Call } from './attempt.ts'
 import { AbortError, AttemptsFailedError, BudgetError, NoRouteError, type RouterError } from './errors.ts'
+import type { Call } from './exchange.ts'
 import { type Failure, VERDICTS } from './failure.ts'
 import type { Plan } from './plan.ts'
 import type { Outcome } from './runner.ts'
@@ -22,7 +22,7 @@ export function errorOf({ call, plan, outcome, usage }: Ending): RouterError {
   const parts = { kind, usage, plan, retryAfterMs: failure?.retryAfterMs ?? null }
   if (kind === 'canceled') {
     const after = attempts.length === 0 ? 'before anything was sent' : `after ${times(attempts.length)}`
-    return new AbortError(`${task} was aborted ${after}`, { ...parts, reason: call.signal?.reason })
+    return new AbortError(`${task} was aborted ${after}`, { ...parts, reason: call.cancellation.reason })
   }
   if (plan.steps.length === 0) return new NoRouteError(`${task} has no way to go: ${rejections(plan)}`, parts)
   if (kind === 'out-of-budget') {

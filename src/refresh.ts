@@ -1,10 +1,11 @@
+import { type Cancellation, createCancellation } from './cancellation.ts'
 import type { Catalog } from './catalog.ts'
 import { type Clock, isoTime } from './clock.ts'
 import { RouterError } from './errors.ts'
 import { kindOfStatus } from './failure.ts'
 import { readHosts, readListing } from './listing.ts'
 import type { Provider } from './provider.ts'
-import { discard, readText } from './wires/wire.ts'
+import { type Await, discard, readText } from './wires/wire.ts'
 
 export interface RefreshOptions {
   /** Models whose per-host prices are wanted too, by their slug. */
@@ -21,7 +22,7 @@ interface Around {
   readonly providers: readonly Provider[]
   readonly catalog: Catalog
   readonly clock: Clock
-  readonly signal: AbortSignal
+  readonly closing: Cancellation
 }
 
 const MOST_BYTES = 32 * 1024 * 1024
@@ -55,22 +56,26 @@ export async function refresh(around: Around, options: RefreshOptions): Promise<
 async function ask(
   provider: Provider,
   path: string,
-  { clock, signal: closing }: Around,
+  { clock, closing }: Around,
   signal?: AbortSignal,
 ): Promise<unknown> {
   const controller = new AbortController()
-  const stop = () => controller.abort()
-  const cancel = clock.timer(LONGEST, stop)
-  for (const other of [closing, signal]) other?.addEventListener('abort', stop, { once: true })
-  if (closing.aborted || signal?.aborted) stop()
+  const cancellation = createCancellation(signal, closing)
+  const stopTimer = clock.timer(LONGEST, () => cancellation.cancel(undefined))
+  cancellation.listen(() => controller.abort())
+  const until: Await = (step) =>
+    new Promise((resolve, reject) => {
+      cancellation.listen(reject)
+      step.then(resolve, reject)
+    })
   try {
-    const reply = await provider.send({ method: 'GET', path, signal: controller.signal })
+    const reply = await until(provider.send({ method: 'GET', path, signal: controller.signal }))
     if (reply.status !== 200) {
       discard(reply)
       const kind = kindOfStatus(reply.status)
       throw new RouterError(`${provider.name}${path} answered ${reply.status}: its list stays as it was`, { kind })
     }
-    return JSON.parse(await readText(reply, { most: MOST_BYTES, signal: controller.signal }))
+    return JSON.parse(await readText(reply, { most: MOST_BYTES, until }))
   } catch (error) {
     if (RouterError.is(error)) throw error
     if (error instanceof SyntaxError) {
@@ -79,8 +84,8 @@ async function ask(
     }
     throw unreachable(provider)
   } finally {
-    cancel()
-    for (const other of [closing, signal]) other?.removeEventListener('abort', stop)
+    stopTimer()
+    cancellation.release()
   }
 }
 

@@ -1,5 +1,6 @@
 import type { Answer } from './answer.ts'
-import type { Call } from './attempt.ts'
+import { attempt } from './attempt.ts'
+import { createCancellation } from './cancellation.ts'
 import { loadSnapshot } from './catalog/snapshot.ts'
 import { type Catalog, createCatalog } from './catalog.ts'
 import {
@@ -16,6 +17,7 @@ import type { DataRule } from './dialects/dialect.ts'
 import { errorOf } from './door.ts'
 import { ConfigError } from './errors.ts'
 import { createEvents, type Listener } from './events.ts'
+import type { Call } from './exchange.ts'
 import type { CheckedTasks, ModelOf, PlaceOf } from './known.ts'
 import { createLedger, type Ledger } from './ledger.ts'
 import type { ListedModel } from './listing.ts'
@@ -27,7 +29,7 @@ import { type Limits, type Policy, policyOf, type TaskPolicy, tightened, unknown
 import { bound, type PriceList } from './price.ts'
 import { kindOf, type Provider, providersFromEnvironment } from './provider.ts'
 import { type Refreshed, type RefreshOptions, refresh } from './refresh.ts'
-import { type Outcome, run } from './runner.ts'
+import { createWalk, type Outcome, run } from './runner.ts'
 import { createSessions } from './session.ts'
 import { withSettings } from './settings.ts'
 import { recordOf } from './settle.ts'
@@ -150,7 +152,7 @@ export function createRouter<
   if (options.on !== undefined) events.on(options.on)
   const ledger = createLedger()
   const sessions = createSessions(options.secret ?? crypto.randomUUID())
-  const closing = new AbortController()
+  const closing = createCancellation()
   const running = new Set<Promise<unknown>>()
   const adHoc = new WeakMap<object, Policy>()
   const speeds = new Map<string, number>()
@@ -239,12 +241,12 @@ export function createRouter<
   }
 
   async function complete(task: string | TaskPolicy, input: Input, given: CallOptions = {}): Promise<Completion> {
-    if (closing.signal.aborted) throw new ConfigError('router', 'it is closed: create another one')
+    if (closing.canceled) throw new ConfigError('router', 'it is closed: create another one')
     const startedAt = clock.now()
     const gathered = await gather(task, input, given)
     const { at, policy, request, facts, session } = gathered
     const planned = makePlan(gathered.planning)
-    const signal = given.signal === undefined ? closing.signal : either(given.signal, closing.signal)
+    const cancellation = createCancellation(given.signal, closing)
     const call: Call = {
       id: newId(random),
       at,
@@ -254,11 +256,13 @@ export function createRouter<
       startedAt,
       deadline: startedAt + policy.limits.timeoutMs,
       utcMinutes: facts.utcMinutes,
-      signal,
+      cancellation,
       session,
     }
     if (events.heard) events.emit({ type: 'plan-made', call: call.id, plan: planned.plan })
-    const outcome = await run(call, planned.ways, events)
+    const walk = createWalk(call, planned.ways, events)
+    const outcome = await run(walk, (order) => attempt(call, order))
+    cancellation.release()
     const usage = settle(call, planned, outcome, given)
     const { won } = outcome
     if (won?.answer == null) throw errorOf({ call, plan: planned.plan, outcome, usage })
@@ -331,14 +335,14 @@ export function createRouter<
       ...catalog,
       refresh: async (asked: RefreshOptions = {}) => {
         await loaded
-        return refresh({ providers, catalog, clock, signal: closing.signal }, asked)
+        return refresh({ providers, catalog, clock, closing }, asked)
       },
     }),
     ledger,
     on: events.on,
     ready: () => loaded,
     async close() {
-      closing.abort(new Error('the router was closed'))
+      closing.cancel(new Error('the router was closed'))
       await Promise.all(running)
     },
   })
@@ -372,12 +376,6 @@ function withPrices(own: readonly ListedModel[], priced: readonly ListedModel[])
   const rows = new Map(own.map((model) => [model.id, model]))
   for (const row of priced) rows.set(row.id, { ...rows.get(row.id), ...row })
   return [...rows.values()]
-}
-
-/** `AbortSignal.any` costs more than the call's own listeners, and leaks on some Nodes; two signals are enough here. */
-function either(first: AbortSignal, second: AbortSignal): AbortSignal {
-  if (first.aborted) return first
-  return AbortSignal.any([first, second])
 }
 
 function newId(random: (() => number) | undefined): string {

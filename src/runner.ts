@@ -1,6 +1,6 @@
-import { type AttemptResult, attempt, type Call } from './attempt.ts'
 import { nextMove } from './chain.ts'
 import type { Events } from './events.ts'
+import type { AttemptResult, Call, Order } from './exchange.ts'
 import { type Failure, failure } from './failure.ts'
 import { toUsd } from './money.ts'
 import type { Way } from './planner.ts'
@@ -12,37 +12,61 @@ export interface Outcome {
   readonly failure: Failure | null
 }
 
+/** The walk along a plan: which attempt comes next is decided here and nowhere else, for answers and for streams. */
+export interface Walk {
+  /** The next attempt; `null` when the call is over. */
+  next(): Order | null
+  /** What came of it. */
+  note(result: AttemptResult): void
+  outcome(): Outcome
+}
+
 /** No attempt is worth starting with less time than this. */
 const LEAST_TIME = 5
 
-/** Walks the ways of a plan until one answers or the budget is spent. It never throws. */
-export async function run(call: Call, ways: readonly Way[], events: Events): Promise<Outcome> {
+export function createWalk(call: Call, ways: readonly Way[], events: Events): Walk {
   const attempts: AttemptResult[] = []
   const left = [...ways]
-  let way = left.shift()
-  let role: AttemptResult['record']['role'] = 'first'
-  let because = way?.step.because.join('; ') ?? ''
-  let last: Failure = failure('no-offer')
-  while (way !== undefined) {
-    const stopped = overBudget(call, attempts, way)
-    if (stopped !== null)
-      return { attempts, won: null, failure: attempts.length === 0 ? stopped : keepCause(last, stopped) }
-    const n = attempts.length + 1
-    if (events.heard) {
-      const { model, provider } = way.step
-      events.emit({ type: 'attempt-start', call: call.id, n, role, model, provider })
-    }
-    const result = await attempt(call, way, { n, role, because, timeLimit: timeLimit(call, left.length > 0) })
-    attempts.push(result)
-    if (events.heard) events.emit({ type: 'attempt-end', call: call.id, attempt: result.record })
-    if (result.failure === null) return { attempts, won: result, failure: null }
-    last = result.failure
-    const move = nextMove(result, left)
-    if (move === null) break
-    left.splice(left.indexOf(move.way), 1)
-    ;({ way, role, because } = move)
+  const first = left.shift()
+  let move =
+    first === undefined
+      ? null
+      : { way: first, role: 'first' as AttemptResult['record']['role'], because: first.step.because.join('; ') }
+  let last: Failure | null = first === undefined ? failure('no-offer') : null
+  return {
+    next() {
+      if (move === null) return null
+      const stopped = overBudget(call, attempts, move.way)
+      if (stopped !== null) {
+        last = last === null || stopped.kind === 'canceled' || stopped.code === 'cost' ? stopped : last
+        return null
+      }
+      const order = { ...move, n: attempts.length + 1, timeLimit: timeLimit(call, left.length > 0) }
+      if (events.heard) {
+        const { n, role, way } = order
+        const { model, provider } = way.step
+        events.emit({ type: 'attempt-start', call: call.id, n, role, model, provider })
+      }
+      return order
+    },
+    note(result) {
+      attempts.push(result)
+      if (events.heard) events.emit({ type: 'attempt-end', call: call.id, attempt: result.record })
+      last = result.failure
+      move = result.failure === null ? null : nextMove(result, left)
+      if (move !== null) left.splice(left.indexOf(move.way), 1)
+    },
+    outcome() {
+      const final = attempts.at(-1)
+      return { attempts, won: last === null && final !== undefined ? final : null, failure: last }
+    },
   }
-  return { attempts, won: null, failure: last }
+}
+
+/** Makes one attempt after another until one answers or the budget is spent. It never throws. */
+export async function run(walk: Walk, attempt: (order: Order) => Promise<AttemptResult>): Promise<Outcome> {
+  for (let order = walk.next(); order !== null; order = walk.next()) walk.note(await attempt(order))
+  return walk.outcome()
 }
 
 /** While another step is left, a provider that never answers may not use up its time. */
@@ -54,7 +78,7 @@ function timeLimit({ clock, deadline }: Call, othersLeft: boolean): number {
 /** Why another attempt may not be made; looked at before each one. */
 function overBudget(call: Call, attempts: readonly AttemptResult[], way: Way): Failure | null {
   const { limits } = call.policy
-  if (call.signal?.aborted) return failure('canceled')
+  if (call.cancellation.canceled) return failure('canceled')
   if (attempts.length >= limits.attempts) return failure('out-of-budget', { code: 'attempts' })
   if (call.deadline - call.clock.now() < LEAST_TIME) return failure('timed-out')
   if (limits.maxCostUsd === null) return null
@@ -63,12 +87,8 @@ function overBudget(call: Call, attempts: readonly AttemptResult[], way: Way): F
     0,
   )
   const { high } = way.step.estimate.usd
-  if (spent === null || high === null || spent + high > limits.maxCostUsd)
+  if (spent === null || high === null || spent + high > limits.maxCostUsd) {
     return failure('out-of-budget', { code: 'cost' })
+  }
   return null
-}
-
-/** When the attempts run out, what failed is still the better thing to tell; only money and the caller come first. */
-function keepCause(last: Failure, stopped: Failure): Failure {
-  return stopped.kind === 'canceled' || stopped.code === 'cost' ? stopped : last
 }

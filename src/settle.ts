@@ -1,5 +1,5 @@
-import type { AttemptResult, Call } from './attempt.ts'
 import type { Catalog, Offer } from './catalog.ts'
+import type { AttemptResult, Call } from './exchange.ts'
 import { type Cost, type Interval, sum, toUsd } from './money.ts'
 import type { Plan } from './plan.ts'
 import type { Way } from './planner.ts'

@@ -44,6 +44,8 @@ export interface Dialect {
   /** Whether the id stands for a choice the provider makes itself, so that any model may answer. */
   isRouter(wireModel: string): boolean
   body(request: ChatRequest, target: Target): Record<string, unknown>
+  /** What a request for a stream says besides `stream: true`. */
+  readonly streaming: Readonly<Record<string, unknown>>
   /** Headers that depend on the request; `null` for none. */
   headers(request: ChatRequest): Record<string, string> | null
   read(body: unknown, reply: Reply): Reading
@@ -56,6 +58,7 @@ export interface Differences extends ReadingDifferences {
   readonly supports?: Partial<Dialect['supports']>
   readonly isRouter?: Dialect['isRouter']
   readonly body?: Dialect['body']
+  readonly streaming?: Dialect['streaming']
   readonly headers?: Dialect['headers']
 }
 
@@ -94,6 +97,8 @@ export function createDialect(differences: Differences): Dialect {
     supports: Object.freeze(supports),
     isRouter: differences.isRouter ?? (() => false),
     body: differences.body ?? plainBody,
+    // Without it, OpenAI and those who follow it send no usage at the end of a stream.
+    streaming: differences.streaming ?? { stream_options: { include_usage: true } },
     headers: differences.headers ?? (() => null),
     read: (body, reply) => readAnswer(body, reply, differences),
     fail: (body, reply) => readFailure(body, reply, differences),

@@ -56,6 +56,8 @@ export const openrouter: Dialect = createDialect({
   // `openrouter/auto` and its kin, `~author/family-latest`, and presets.
   isRouter: (model) => model.startsWith('openrouter/') || model.startsWith('~') || model.includes('@preset/'),
   body,
+  // Usage always comes.
+  streaming: {},
   headers,
   host: (answer) => (typeof answer.provider === 'string' ? hostOf(answer.provider) : null),
   reportedUsd(usage) {

@@ -18,40 +18,37 @@ export interface WireReply {
 }
 
 /**
- * How bytes travel. A wire sends once, follows no redirect, retries nothing, and gives every answer back as it came,
- * whatever its status; it throws only when there is no answer.
+ * How bytes travel. A wire sends once, retries nothing, and gives every answer back as it came, whatever its status.
+ * It never follows a redirect: it gives it back, or throws `Redirected`. It throws only when there is no answer.
  */
 export interface Wire {
   send(request: WireRequest): Promise<WireReply>
 }
 
+/** The endpoint wanted the request to go elsewhere; it did not. */
+export class Redirected extends Error {}
 /** A body larger than its cap, in decoded bytes: what a small compressed bomb becomes counts. */
 export class TooLarge extends Error {}
 /** A body that ended before it was whole. */
 export class CutOff extends Error {}
 
+/** Waits for a step of an exchange, or for the exchange to be given up, whichever is first. */
+export type Await = <T>(step: Promise<T>) => Promise<T>
+
 /**
- * Reads a body to its end, up to `most` bytes. The signal is raced against each read: a fetch body may stay pending
- * for ever after its own signal was aborted (seen with Node 20).
+ * Reads a body to its end, up to `most` bytes. Each read is raced against giving up: a fetch body may stay pending for
+ * ever after its signal was aborted (seen with Node 20).
  */
-export async function readText(reply: WireReply, options: { most: number; signal: AbortSignal }): Promise<string> {
+export async function readText(reply: WireReply, options: { most: number; until: Await }): Promise<string> {
   if (reply.body === null) return ''
-  const { most, signal } = options
+  const { most, until } = options
   const reader = reply.body.getReader()
   const decoder = new TextDecoder()
   let text = ''
   let bytes = 0
-  let abort = () => {}
-  const aborted = new Promise<never>((_, reject) => {
-    abort = () => reject(signal.reason)
-  })
-  // Its rejection is heard below, in the race; this one is for when nobody is racing.
-  aborted.catch(() => {})
-  signal.addEventListener('abort', abort, { once: true })
   try {
-    if (signal.aborted) throw signal.reason
     for (;;) {
-      const { done, value } = await Promise.race([reader.read(), aborted])
+      const { done, value } = await until(broken(reader.read()))
       if (done) return text + decoder.decode()
       bytes += value.byteLength
       if (bytes > most) throw new TooLarge(`more than ${most} bytes`)
@@ -60,11 +57,31 @@ export async function readText(reply: WireReply, options: { most: number; signal
   } catch (error) {
     // Not awaited: a body that does not come does not end on request either.
     reader.cancel(error).catch(() => {})
-    if (signal.aborted || error instanceof TooLarge) throw error
-    throw new CutOff('the body ended early', { cause: error })
-  } finally {
-    signal.removeEventListener('abort', abort)
+    throw error
   }
+}
+
+/** A read that fails means that the body broke off. */
+export async function broken<T>(read: Promise<T>): Promise<T> {
+  try {
+    return await read
+  } catch (error) {
+    throw new CutOff('the body ended early', { cause: error })
+  }
+}
+
+/** A wire may never settle after an abort; whoever waits for it does. */
+export function heard(sending: Promise<WireReply>, signal: AbortSignal): Promise<WireReply> {
+  return new Promise((resolve, reject) => {
+    const stop = () => {
+      // Whoever answers after all is let go of.
+      sending.then(discard).catch(() => {})
+      reject(signal.reason)
+    }
+    if (signal.aborted) return stop()
+    signal.addEventListener('abort', stop, { once: true })
+    sending.then(resolve, reject).finally(() => signal.removeEventListener('abort', stop))
+  })
 }
 
 /** Lets go of a body that nobody will read, so that its socket is free. */

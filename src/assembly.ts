@@ -1,0 +1,223 @@
+import { type Fields, fields, isPresent, list, string } from './fields.ts'
+
+/** What is handed out while an answer is on its way. */
+export type Delta =
+  | { readonly type: 'text-delta'; readonly text: string }
+  | { readonly type: 'reasoning-delta'; readonly text: string }
+  | {
+      readonly type: 'tool-call-delta'
+      readonly index: number
+      readonly id: string | null
+      readonly name: string | null
+      /** The piece of JSON that was added. */
+      readonly arguments: string
+    }
+
+/**
+ * Puts the chunks of a stream together again: what comes out is the body that the provider would have sent at once, so
+ * that one reader reads both.
+ */
+export interface Assembly {
+  /** One event's data; what can be seen of it is pushed to `out`. */
+  take(data: string, event: string | undefined, out: Delta[]): void
+  /** The chunk that reports an error, or that is none at all. */
+  readonly broken: { readonly chunk: unknown; readonly malformed: boolean } | null
+  /** `[DONE]` was said. */
+  readonly done: boolean
+  /** A reason to finish was given. */
+  readonly finished: boolean
+  /** Anything at all was said of an answer. */
+  readonly body: Record<string, unknown>
+  readonly text: string
+  readonly reasoning: string
+  readonly callsTools: boolean
+}
+
+/** Nobody calls more tools at once, or with longer arguments. */
+const MOST_CALLS = 128
+const MOST_ARGUMENTS = 1024 * 1024
+
+interface CallParts {
+  id: string | null
+  name: string | null
+  arguments: string
+}
+
+export function createAssembly(): Assembly {
+  const head: Record<string, unknown> = {}
+  let text = ''
+  let reasoning = ''
+  let refusal = ''
+  let content: string | null = null
+  const calls: CallParts[] = []
+  const details: Fields[] = []
+  const annotations: unknown[] = []
+  const images: unknown[] = []
+  let finish: string | null = null
+  let native: string | null = null
+  let usage: Fields | undefined
+  let done = false
+  let broken: Assembly['broken'] = null
+
+  function take(data: string, event: string | undefined, out: Delta[]): void {
+    if (done || broken !== null) return
+    if (data === '[DONE]') {
+      done = true
+      return
+    }
+    let chunk: unknown
+    try {
+      chunk = JSON.parse(data)
+    } catch {
+      broken = { chunk: null, malformed: true }
+      return
+    }
+    const body = fields(chunk)
+    if (body === undefined) {
+      broken = { chunk: null, malformed: true }
+      return
+    }
+    noteHead(body)
+    const choice = list(body.choices)[0]
+    // Looked for before the choices: an error may come with none.
+    const own = fields(body.x_groq)
+    const error = [body.error, choice?.error, own?.error].find(isPresent)
+    if (isPresent(error) || event === 'error') {
+      broken = { chunk: { error: isPresent(error) ? error : body }, malformed: false }
+      if (choice !== undefined) noteChoice(choice, out)
+      return
+    }
+    if (choice !== undefined) noteChoice(choice, out)
+  }
+
+  function noteHead(body: Fields): void {
+    for (const key of ['id', 'model', 'provider', 'service_tier', 'system_fingerprint'] as const) {
+      const value = body[key]
+      // An empty one says nothing; some error chunks carry one.
+      if (typeof value === 'string' && value !== '') head[key] = value
+    }
+    // The same usage may come up to three times: the last word counts, nothing is ever added.
+    usage = fields(body.usage) ?? usage ?? fields(fields(body.x_groq)?.usage)
+  }
+
+  function noteChoice(choice: Fields, out: Delta[]): void {
+    const delta = fields(choice.delta) ?? fields(choice.message)
+    if (delta !== undefined) noteDelta(delta, out)
+    finish = string(choice.finish_reason) ?? finish
+    native = string(choice.native_finish_reason) ?? native
+  }
+
+  function noteDelta(delta: Fields, out: Delta[]): void {
+    const thought = string(delta.reasoning) ?? string(delta.reasoning_content)
+    if (thought) {
+      reasoning += thought
+      out.push({ type: 'reasoning-delta', text: thought })
+    }
+    if (Array.isArray(delta.reasoning_details)) for (const detail of list(delta.reasoning_details)) noteDetail(detail)
+    const said = typeof delta.content === 'string' ? delta.content : partsOf(delta.content)
+    if (said !== null) {
+      content = text += said
+      if (said !== '') out.push({ type: 'text-delta', text: said })
+    }
+    refusal += string(delta.refusal) ?? ''
+    if (delta.tool_calls !== undefined) for (const call of list(delta.tool_calls)) noteCall(call, out)
+    if (Array.isArray(delta.annotations)) annotations.push(...delta.annotations)
+    if (Array.isArray(delta.images)) images.push(...delta.images)
+  }
+
+  /** Pieces of one detail come with the same index and type; signatures and encrypted data come whole. */
+  function noteDetail(detail: Fields): void {
+    const last = details.at(-1)
+    if (last === undefined || last.type !== detail.type || last.index !== detail.index || detail.index === undefined) {
+      details.push({ ...detail })
+      return
+    }
+    const merged: Record<string, unknown> = { ...last, ...detail }
+    for (const key of ['text', 'summary', 'data']) {
+      if (typeof last[key] === 'string' || typeof detail[key] === 'string') {
+        merged[key] = `${string(last[key]) ?? ''}${string(detail[key]) ?? ''}`
+      }
+    }
+    for (const key of ['signature', 'id', 'format']) if (!isPresent(detail[key]) && key in last) merged[key] = last[key]
+    details[details.length - 1] = merged
+  }
+
+  function noteCall(delta: Fields, out: Delta[]): void {
+    const id = string(delta.id)
+    const index = indexOf(delta.index, id)
+    if (index === null) {
+      broken = { chunk: null, malformed: true }
+      return
+    }
+    const call = calls[index] ?? { id: null, name: null, arguments: '' }
+    calls[index] = call
+    const called = fields(delta.function)
+    const name = string(called?.name)
+    const piece = string(called?.arguments) ?? ''
+    // Some hosts repeat both in every piece, others leave them empty after the first.
+    call.id ??= id || null
+    call.name ??= name || null
+    call.arguments += piece
+    if (call.arguments.length > MOST_ARGUMENTS) {
+      broken = { chunk: null, malformed: true }
+      return
+    }
+    out.push({ type: 'tool-call-delta', index, id: call.id, name: call.name, arguments: piece })
+  }
+
+  /** Calls are numbered one by one; an index that leaves a gap, or is none, is not followed. */
+  function indexOf(given: unknown, id: string | null): number | null {
+    if (given === undefined || given === null) {
+      const known = id === null ? calls.length - 1 : calls.findIndex((call) => call.id === id)
+      return known === -1 ? (calls.length < MOST_CALLS ? calls.length : null) : known
+    }
+    const whole = typeof given === 'number' && Number.isInteger(given) && given >= 0 && given < MOST_CALLS
+    return whole && given <= calls.length ? given : null
+  }
+
+  return {
+    take,
+    get broken() {
+      return broken
+    },
+    get done() {
+      return done
+    },
+    get finished() {
+      return finish !== null
+    },
+    get text() {
+      return text
+    },
+    get reasoning() {
+      return reasoning
+    },
+    get callsTools() {
+      return calls.length > 0
+    },
+    get body() {
+      const message: Record<string, unknown> = { role: 'assistant', content }
+      if (reasoning !== '') message.reasoning = reasoning
+      if (details.length > 0) message.reasoning_details = details
+      if (refusal !== '') message.refusal = refusal
+      if (annotations.length > 0) message.annotations = annotations
+      if (images.length > 0) message.images = images
+      if (calls.length > 0) {
+        message.tool_calls = calls.map(({ id, name, arguments: json }) => ({
+          id,
+          type: 'function',
+          function: { name, arguments: json },
+        }))
+      }
+      const choice = { index: 0, message, finish_reason: finish, native_finish_reason: native, logprobs: null }
+      return { ...head, object: 'chat.completion', choices: [choice], ...(usage && { usage }) }
+    },
+  }
+}
+
+function partsOf(content: unknown): string | null {
+  if (!Array.isArray(content)) return null
+  return list(content)
+    .map((part) => string(part.text) ?? '')
+    .join('')
+}
