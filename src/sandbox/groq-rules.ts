@@ -1,5 +1,5 @@
 import type { ListedModel } from '../listing.ts'
-import { type Fields, fieldsOf, isFields, listOf, numberOf, stringsOf } from './json.ts'
+import { type Fields, fieldsOf, isCount, isFields, listOf, numberOf, stringsOf, textOf } from './json.ts'
 import type { Prompt } from './prompt.ts'
 import type { Plain } from './vendor.ts'
 
@@ -40,6 +40,9 @@ export function faultOfRequest(body: Fields): Plain | null {
   if (body.messages.length === 0) return refuse("'messages' : minimum number of items is 1")
   if (typeof body.model !== 'string') return refuse("'model' : property 'model' is missing")
   if ((numberOf(body.n) ?? 1) > 1) return refuse("'n' : number must be at most 1")
+  for (const key of ['max_completion_tokens', 'max_tokens']) {
+    if (isPresent(body[key]) && !isCount(body[key])) return refuse(`'${key}' : value must be an integer of at least 1`)
+  }
   const tools = listOf(body.tools)
   if (tools.length > MOST_TOOLS) return refuse(`'tools' : maximum number of items is ${MOST_TOOLS}`)
   const temperature = numberOf(body.temperature)
@@ -59,7 +62,7 @@ export function faultOfRequest(body: Fields): Plain | null {
 function faultOfMessage(message: unknown, index: number): string | null {
   const at = `'messages.${index}'`
   if (!isFields(message)) return `${at} : value must be an object`
-  const role = String(message.role)
+  const role = textOf(message.role) ?? ''
   const keys = MESSAGE_KEYS[role]
   if (keys === undefined) return `${at} : discriminator property 'role' has invalid value`
   const all = (fault: string) => `${at} : for 'role:${role}' the following must be satisfied[(${fault})]`
@@ -71,7 +74,7 @@ function faultOfMessage(message: unknown, index: number): string | null {
   }
   if (role !== 'assistant' && message.content === undefined) return all(`${at} : property 'content' is missing`)
   for (const [place, part] of listOf(message.content).entries()) {
-    const allowed = PART_KEYS[String(fieldsOf(part).type)]
+    const allowed = PART_KEYS[textOf(fieldsOf(part).type) ?? '']
     const where = `'messages.${index}.content.${place}'`
     if (allowed === undefined) return all(`${where} : discriminator property 'type' has invalid value`)
     for (const key of Object.keys(fieldsOf(part))) {
@@ -122,7 +125,7 @@ function faultOfReasoning(body: Fields, model: ListedModel, can: (ability: strin
     }
     return null
   }
-  if (isPresent(effort) && model.id.includes('gpt-oss') && !GPT_OSS_EFFORTS.has(String(effort))) {
+  if (isPresent(effort) && model.id.includes('gpt-oss') && !GPT_OSS_EFFORTS.has(textOf(effort) ?? '')) {
     return refuse('`reasoning_effort` must be one of `low`, `medium`, or `high`', 'reasoning_effort')
   }
   const shaped = listOf(body.tools).length > 0 || fieldsOf(body.response_format).type === 'json_object'

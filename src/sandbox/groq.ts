@@ -107,7 +107,7 @@ export function createGroq(options: GroqVendorOptions): Vendor {
 
       const asked = numberOf(body.max_completion_tokens) ?? numberOf(body.max_tokens)
       const limit = limits.admit(id, prompt.tokens + (asked ?? 0))
-      const tier = TIERS.has(String(body.service_tier)) ? String(body.service_tier) : 'on_demand'
+      const tier = TIERS.has(textOf(body.service_tier) ?? '') ? String(body.service_tier) : 'on_demand'
       if (limit !== null) {
         const seconds = limit.retryAfterMs === null ? undefined : Math.max(1, Math.ceil(limit.retryAfterMs / 1000))
         const head = limit.status === 413 ? 'Request too large' : 'Rate limit reached'

@@ -21,7 +21,13 @@ export function textOf(value: unknown): string | undefined {
   return typeof value === 'string' ? value : undefined
 }
 
+/** Also what is written as text: OpenRouter takes prices both ways. */
 export function numberOf(value: unknown): number | undefined {
   if (typeof value === 'string' && value.trim() !== '' && Number.isFinite(Number(value))) return Number(value)
   return typeof value === 'number' && Number.isFinite(value) ? value : undefined
+}
+
+/** A number of tokens that can be asked for. */
+export function isCount(value: unknown): boolean {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 1
 }

@@ -7,7 +7,7 @@ import { femto, number, perToken } from './decimal.ts'
 import { createGenerations } from './generations.ts'
 import { baseOf, type Host, hostNamed } from './hosts.ts'
 import { createIdentity } from './identity.ts'
-import { type Fields, fieldsOf, isFields, listOf, numberOf, stringsOf, textOf } from './json.ts'
+import { type Fields, fieldsOf, isCount, isFields, listOf, numberOf, stringsOf, textOf } from './json.ts'
 import { errorFrameOf, framesOfOpenRouter, jsonOfOpenRouter } from './openrouter-answer.ts'
 import { failureOfOpenRouter, refuse } from './openrouter-failures.ts'
 import { endpointRow, modelRow } from './openrouter-listing.ts'
@@ -338,6 +338,9 @@ function faultOf(body: Fields): Plain | null {
   }
   if (listOf(body.models).length > MOST_MODELS) {
     return refuse(400, `'models' array must have ${MOST_MODELS} items or fewer.`)
+  }
+  for (const key of ['max_tokens', 'max_completion_tokens']) {
+    if (isPresent(body[key]) && !isCount(body[key])) return refuse(400, `${key}: expected an integer of at least 1`)
   }
   const reasoning = fieldsOf(body.reasoning)
   if (isPresent(reasoning.effort) && isPresent(reasoning.max_tokens)) {

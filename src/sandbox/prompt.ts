@@ -57,7 +57,7 @@ export function readPrompt(body: Fields): Prompt {
   for (const entry of listOf(body.messages)) {
     const message = fieldsOf(entry)
     const start = pieces.length
-    add(headerOf(String(message.role)))
+    add(headerOf(textOf(message.role) ?? ''))
     if (typeof message.content === 'string') add(message.content, markOf(message))
     for (const part of listOf(message.content)) {
       if (!isFields(part)) continue

@@ -82,7 +82,10 @@ function filters(
     left = left.filter(keep)
     if (left.length === 0) return { none }
   }
-  return { hosts: left }
+  const wanted = numberOf(body.max_completion_tokens) ?? numberOf(body.max_tokens) ?? 0
+  const long = left.filter((host) => (host.maxOutput ?? model.maxOutput ?? wanted) >= wanted)
+  // Who cannot answer at that length is passed over, as long as somebody can.
+  return { hosts: long.length > 0 ? long : left }
 }
 
 function ranked(hosts: readonly Host[], routing: Routing, preferences: Fields): readonly Host[] {
