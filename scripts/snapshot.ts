@@ -39,9 +39,18 @@ async function sources(): Promise<{ groq: Source; openrouter: Source }> {
   return { groq: await ask(GROQ, key), openrouter: await ask(OPENROUTER) }
 }
 
+/** Several members to a line: nobody reads the list, and one a line would be the longest file of all. */
 function union(name: string, members: Iterable<string>): string {
-  const sorted = [...new Set(members)].sort()
-  return `export type ${name} =\n${sorted.map((member) => `  | '${member}'`).join('\n')}\n`
+  const lines: string[] = []
+  let line = ' '
+  for (const member of [...new Set(members)].sort()) {
+    if (line.length + member.length > 114) {
+      lines.push(line)
+      line = ' '
+    }
+    line += ` | '${member}'`
+  }
+  return `export type ${name} =\n${[...lines, line].join('\n')}\n`
 }
 
 const { groq, openrouter } = await sources()

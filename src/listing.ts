@@ -1,3 +1,4 @@
+import { isoTime } from './clock.ts'
 import { type Fields, fields, isFields, string } from './fields.ts'
 import type { PriceList, PriceTier } from './price.ts'
 
@@ -218,7 +219,7 @@ function retirementOf(value: unknown): string | undefined {
 /** Groq writes 0 for "not known". */
 function dayOf(created: unknown): string | undefined {
   if (typeof created !== 'number' || !(created > 0 && created < 1e11)) return undefined
-  return new Date(created * 1000).toISOString().slice(0, 10)
+  return isoTime(created * 1000).slice(0, 10)
 }
 
 export const MODALITIES: readonly Modality[] = ['text', 'image', 'audio', 'video', 'file']
