@@ -3,15 +3,8 @@ import { attempt } from './attempt.ts'
 import { createCancellation } from './cancellation.ts'
 import { loadSnapshot } from './catalog/snapshot.ts'
 import { type Catalog, createCatalog } from './catalog.ts'
-import {
-  type AssistantMessage,
-  type Finish,
-  type Input,
-  needsOf,
-  type RequestSettings,
-  requestOf,
-  type ToolCall,
-} from './chat.ts'
+import { type AssistantMessage, type Finish, type Input, needsOf, type RequestSettings, type ToolCall } from './chat.ts'
+import { checkedInput, checkedOptions, checkedProviders, checkedSession } from './checks.ts'
 import { type Clock, isoTime, systemClock, utcMinutes } from './clock.ts'
 import type { DataRule } from './dialects/dialect.ts'
 import { errorOf } from './door.ts'
@@ -27,7 +20,7 @@ import type { Plan } from './plan.ts'
 import { makePlan, type Planned } from './planner.ts'
 import { type Limits, type Policy, policyOf, type TaskPolicy, tightened, unknown } from './policy.ts'
 import { bound, type PriceList } from './price.ts'
-import { kindOf, type Provider, providersFromEnvironment } from './provider.ts'
+import { kindOf, type Provider } from './provider.ts'
 import { type Refreshed, type RefreshOptions, refresh } from './refresh.ts'
 import { createWalk, type Outcome, run } from './runner.ts'
 import { createSessions } from './session.ts'
@@ -385,84 +378,4 @@ function newId(random: (() => number) | undefined): string {
       .toString(16)
       .padStart(8, '0')
   return `call_${digits()}${digits()}${digits()}${digits()}`
-}
-
-const OPTIONS = [
-  'providers',
-  'tasks',
-  'data',
-  'limits',
-  'defaults',
-  'catalog',
-  'sinks',
-  'on',
-  'secret',
-  'clock',
-  'random',
-]
-
-function checkedOptions<T extends object>(options: T): T {
-  if (typeof options !== 'object' || options === null) {
-    throw new ConfigError('createRouter', `expected { providers, tasks }, got ${kindOf(options)}`)
-  }
-  for (const key of Object.keys(options)) {
-    if (!OPTIONS.includes(key)) throw new ConfigError(`createRouter.${key}`, unknown('option', key, OPTIONS))
-  }
-  const tasks: unknown = Reflect.get(options, 'tasks')
-  if (typeof tasks !== 'object' || tasks === null || Array.isArray(tasks)) {
-    throw new ConfigError('tasks', `expected policies by task name, got ${kindOf(tasks)}`)
-  }
-  return options
-}
-
-function checkedProviders(given: readonly Provider[] | undefined): readonly Provider[] {
-  if (given !== undefined && !Array.isArray(given)) {
-    throw new ConfigError('providers', `expected a list such as [groq(), openrouter()], got ${kindOf(given)}`)
-  }
-  const providers = given ?? providersFromEnvironment()
-  if (providers.length === 0) {
-    const problem =
-      given === undefined ? 'no key was found: set GROQ_API_KEY or OPENROUTER_API_KEY' : 'got an empty list'
-    throw new ConfigError('providers', `expected at least one provider; ${problem}`)
-  }
-  for (const [index, provider] of providers.entries()) {
-    if (typeof provider?.send !== 'function' || typeof provider.name !== 'string') {
-      throw new ConfigError(
-        `providers[${index}]`,
-        `expected groq(), openrouter() or compatible(…), got ${kindOf(provider)}`,
-      )
-    }
-    if (providers.findIndex(({ name }) => name === provider.name) !== index) {
-      throw new ConfigError(`providers[${index}]`, `expected a name of its own, got a second "${provider.name}"`)
-    }
-  }
-  return providers
-}
-
-function checkedInput(input: Input) {
-  if (typeof input === 'string' && input !== '') return requestOf(input)
-  if (typeof input !== 'object' || input === null) {
-    throw new ConfigError('input', `expected a prompt, messages, or a request with messages, got ${kindOf(input)}`)
-  }
-  const request = requestOf(input)
-  if (!Array.isArray(request.messages) || request.messages.length === 0) {
-    throw new ConfigError('input.messages', `expected at least one message, got ${kindOf(request.messages)}`)
-  }
-  for (const [index, message] of request.messages.entries()) {
-    const role: unknown = typeof message === 'object' && message !== null ? message.role : undefined
-    if (typeof role === 'string' && ROLES.includes(role)) continue
-    const expected = `expected a message with a role (${ROLES.join(', ')})`
-    throw new ConfigError(`input.messages[${index}]`, `${expected}, got ${kindOf(message)}`)
-  }
-  return request
-}
-
-const ROLES = ['system', 'developer', 'user', 'assistant', 'tool', 'function']
-
-const LONGEST_SESSION = 4096
-
-function checkedSession(id: unknown): string {
-  if (typeof id === 'string' && id !== '' && id.length <= LONGEST_SESSION) return id
-  const got = typeof id === 'string' && id !== '' ? `${id.length} characters` : kindOf(id)
-  throw new ConfigError('options.session', `expected 1 to ${LONGEST_SESSION} characters, got ${got}`)
 }

@@ -55,5 +55,7 @@ export function layoutOf(readme: string): readonly (readonly string[])[] {
 /** The row that a file lives on; -1 when no row names it. */
 export function rowOf(path: string, layout: readonly (readonly string[])[]): number {
   const name = path.replace(/^src\//, '').replace(/\.ts$/, '')
-  return layout.findIndex((row) => row.some((entry) => entry === name || (entry.endsWith('/') && name.startsWith(entry))))
+  return layout.findIndex((row) =>
+    row.some((entry) => entry === name || (entry.endsWith('/') && name.startsWith(entry))),
+  )
 }
