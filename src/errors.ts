@@ -1,10 +1,14 @@
 import { type FailureKind, VERDICTS } from './failure.ts'
 import type { Plan, Rejection } from './plan.ts'
+import { oneLine } from './redact.ts'
 import type { AttemptRecord, UsageRecord } from './usage.ts'
 
 /** Survives two copies of the package in one process, where `instanceof` does not. */
 const KIND = Symbol.for('modelfirst.error')
 const INSPECT = Symbol.for('nodejs.util.inspect.custom')
+
+const LONGEST_MESSAGE = 2000
+const LONGEST_FIELD = 200
 
 export interface RouterErrorParts {
   readonly kind: FailureKind
@@ -25,7 +29,8 @@ export class RouterError extends Error {
   readonly retryAfterMs: number | null
 
   constructor(message: string, parts: RouterErrorParts) {
-    super(message)
+    // Names of tasks, fields and hosts are other people's text.
+    super(oneLine(message, LONGEST_MESSAGE))
     this.kind = parts.kind
     this.usage = parts.usage ?? null
     this.plan = parts.plan ?? null
@@ -63,9 +68,11 @@ export class ConfigError extends RouterError {
   /** Where, e.g. `tasks.reply.provider[1]`. */
   readonly field: string
 
-  constructor(field: string, problem: string) {
-    super(`${field}: ${problem}`, { kind: 'invalid-request' })
-    this.field = field
+  constructor(field: string, problem: string, options: { readonly cause?: unknown } = {}) {
+    const where = oneLine(field, LONGEST_FIELD)
+    super(`${where}: ${problem}`, { kind: 'invalid-request' })
+    this.field = where
+    if ('cause' in options) Object.defineProperty(this, 'cause', { value: options.cause, enumerable: false })
   }
 
   static override is(value: unknown): value is ConfigError {
@@ -105,8 +112,8 @@ export class BudgetError extends RouterError {
 }
 
 /**
- * The call was aborted: `name` is `AbortError` and `cause` is the caller's own reason. When that reason is an error,
- * it is what the call throws, with `usage` and `plan` left to this one.
+ * The call was aborted, as with fetch: `name` is `AbortError`, and `cause` is the caller's own reason. What had been
+ * tried until then is in `usage`.
  */
 export class AbortError extends RouterError {
   override readonly name: string = 'AbortError'
@@ -135,8 +142,13 @@ function brandsOf(error: RouterError): ReadonlySet<string> {
 
 function isBranded(value: unknown, brand: string): boolean {
   if (typeof value !== 'object' || value === null) return false
-  const brands: unknown = Reflect.get(value, KIND)
-  return brands instanceof Set && brands.has(brand)
+  try {
+    const brands: unknown = Reflect.get(value, KIND)
+    return brands instanceof Set && brands.has(brand)
+  } catch {
+    // A revoked proxy is none of ours, and whoever asks is handling an error already.
+    return false
+  }
 }
 
 /** By prototype and not by `constructor.name`, which a minifier changes. */

@@ -1,3 +1,5 @@
+import { ConfigError } from './errors.ts'
+import { kindOf } from './options.ts'
 import type { Plan } from './plan.ts'
 import type { AttemptRecord, Drift, UsageRecord } from './usage.ts'
 
@@ -31,21 +33,30 @@ export function createEvents(): Events {
   const listeners = new Set<Listener>()
   const failed = new WeakSet<Listener>()
   const emit = (event: RouterEvent) => {
-    for (const listener of listeners) {
+    // A copy: a listener may add others while it listens.
+    for (const listener of [...listeners]) {
       try {
-        listener(event)
+        const heard: unknown = listener(event)
+        // TypeScript takes an async function for a listener; its rejection would end the process.
+        if (heard instanceof Promise) heard.catch((error: unknown) => report(listener, error))
       } catch (error) {
-        if (failed.has(listener)) continue
-        failed.add(listener)
-        emit({ type: 'listener-failed', what: 'listener', error: error instanceof Error ? error.name : typeof error })
+        report(listener, error)
       }
     }
+  }
+  const report = (listener: Listener, error: unknown) => {
+    if (failed.has(listener)) return
+    failed.add(listener)
+    emit({ type: 'listener-failed', what: 'listener', error: error instanceof Error ? error.name : typeof error })
   }
   return {
     get heard() {
       return listeners.size > 0
     },
     on(listener) {
+      if (typeof listener !== 'function') {
+        throw new ConfigError('on', `expected a function that takes an event, got ${kindOf(listener)}`)
+      }
       listeners.add(listener)
       return () => void listeners.delete(listener)
     },

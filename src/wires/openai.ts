@@ -1,13 +1,13 @@
 import type { OpenAI } from 'openai'
-import { fields, isFields } from '../fields.ts'
-import type { Wire, WireReply } from './wire.ts'
+import { ConfigError } from '../errors.ts'
+import type { Wire } from './wire.ts'
 
 /** Our own clocks decide when it has taken too long; this only keeps the client's from striking first. */
 const A_DAY = 86_400_000
 
 /**
  * A wire that sends through your own OpenAI client: its base URL, key, proxy, headers and fetch. Its retries are off,
- * its errors are turned back into answers, and the raw response is read by the router.
+ * and every answer is read by the router, errors too.
  *
  * @example
  * ```ts
@@ -15,38 +15,51 @@ const A_DAY = 86_400_000
  * ```
  */
 export function openaiWire(client: OpenAI): Wire {
+  const send = fetchOf(client)
+  // The client reads an error to its end, however long it is, and keeps of it what it understands. So it is shown an
+  // empty answer in the place of an error, which is then put back.
+  const errors = new WeakMap<Response, Response>()
+  const borrowed = client.withOptions({
+    maxRetries: 0,
+    timeout: A_DAY,
+    async fetch(url, init) {
+      const response = await send(url, init)
+      if (response.ok) return response
+      const shown = new Response(null)
+      errors.set(shown, response)
+      return shown
+    },
+  })
   return {
     async send({ method, path, headers, body, signal }) {
       const { authorization: _, ...own } = headers
       const options = {
         headers: own,
         signal,
-        maxRetries: 0,
-        timeout: A_DAY,
         fetchOptions: { redirect: 'manual' as const },
-        ...(body === null ? {} : { body: JSON.parse(body) }),
+        // As a string it goes out as it is, byte by byte.
+        ...(body === null ? {} : { body }),
       }
       try {
-        return await (method === 'GET' ? client.get(path, options) : client.post(path, options)).asResponse()
+        const shown = await (method === 'GET' ? borrowed.get(path, options) : borrowed.post(path, options)).asResponse()
+        return errors.get(shown) ?? shown
       } catch (error) {
-        const reply = replyOf(error)
-        if (reply !== null) return reply
-        throw error
+        // The client has an error of its own for an abort; the reason is the caller's.
+        throw signal.aborted ? signal.reason : error
       }
     },
   }
 }
 
-/**
- * The client throws what is not 2xx; its parts make up the answer again. By shape and not by class: the client may come
- * from another copy of the package.
- */
-function replyOf(error: unknown): WireReply | null {
-  if (!(error instanceof Error)) return null
-  const thrown: object = error
-  if (!('status' in thrown) || typeof thrown.status !== 'number') return null
-  const headers = 'headers' in thrown && thrown.headers instanceof Headers ? thrown.headers : new Headers()
-  const inside = 'error' in thrown ? thrown.error : undefined
-  const body = isFields(inside) ? JSON.stringify(fields(inside.error) === undefined ? { error: inside } : inside) : ''
-  return { status: thrown.status, headers, body: new Response(body).body }
+type ClientFetch = (url: string | URL | Request, init?: RequestInit) => Promise<Response>
+
+/** By shape and not by class: the client may come from another copy of the package. */
+function fetchOf(client: OpenAI): ClientFetch {
+  const given: unknown = client
+  if (typeof given === 'object' && given !== null && 'withOptions' in given) {
+    const own: unknown = Reflect.get(given, 'fetch')
+    // Without its `this`: some platforms refuse a fetch that is bound to something.
+    if (typeof own === 'function') return (url, init) => Reflect.apply(own, undefined, [url, init])
+  }
+  throw new ConfigError('client', 'expected an OpenAI client: new OpenAI({ … }) of openai 6 or newer')
 }

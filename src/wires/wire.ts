@@ -70,20 +70,6 @@ export async function broken<T>(read: Promise<T>): Promise<T> {
   }
 }
 
-/** A wire may never settle after an abort; whoever waits for it does. */
-export function heard(sending: Promise<WireReply>, signal: AbortSignal): Promise<WireReply> {
-  return new Promise((resolve, reject) => {
-    const stop = () => {
-      // Whoever answers after all is let go of.
-      sending.then(discard).catch(() => {})
-      reject(signal.reason)
-    }
-    if (signal.aborted) return stop()
-    signal.addEventListener('abort', stop, { once: true })
-    sending.then(resolve, reject).finally(() => signal.removeEventListener('abort', stop))
-  })
-}
-
 /** Lets go of a body that nobody will read, so that its socket is free. */
 export function discard(reply: WireReply): void {
   reply.body?.cancel().catch(() => {})
