@@ -1,6 +1,6 @@
 import type { AssistantMessage, Finish, ToolCall } from './chat.ts'
 import { type Failure, type FailureKind, failure, kindOfStatus } from './failure.ts'
-import { amount, count, type Fields, fields, isFields, isPresent, list, string } from './fields.ts'
+import { amount, count, entry, type Fields, fields, isFields, isPresent, list, string } from './fields.ts'
 import { type Tokens, UNKNOWN_TOKENS } from './usage.ts'
 
 export interface HeaderReader {
@@ -72,17 +72,18 @@ export function readAnswer(body: unknown, reply: Reply, differences: ReadingDiff
     return { answer: null, failure: failure('bad-response', { status: reply.status, detail: 'no choices' }) }
   }
   const usage = fields(body.usage)
-  const raw = string(choice.native_finish_reason) ?? string(choice.finish_reason)
-  const reason = string(choice.finish_reason)
+  // An empty string says as little as null.
+  const reason = string(choice.finish_reason) || null
+  const raw = string(choice.native_finish_reason) || reason
   const calls = toolCalls(message.tool_calls)
   const text = textOf(message.content)
-  const reasoning = string(message.reasoning) ?? string(message.reasoning_content)
+  const reasoning = string(message.reasoning) || string(message.reasoning_content) || null
   const tokens = usage === undefined ? null : tokensOf(usage)
   const answer: Answer = {
     id: string(body.id),
     model: string(body.model),
     host: differences.host?.(body) ?? null,
-    message: messageOf(message, text, reasoning),
+    message: messageOf(message, { text, reasoning, calls: calls.whole }),
     text,
     reasoning,
     toolCalls: calls.whole,
@@ -100,16 +101,16 @@ export function readAnswer(body: unknown, reply: Reply, differences: ReadingDiff
 function judge(answer: Answer, reason: string | null, message: Fields, broken: boolean, reply: Reply): Failure | null {
   const { status } = reply
   if (reason === 'error') return failure('server-error', { status, detail: 'finish_reason is "error"' })
-  const refusal = string(message.refusal)
-  if (answer.finish.reason === 'content-filter' || (refusal !== null && answer.text === '')) {
+  const said = answer.text !== '' || answer.toolCalls.length > 0
+  // Some hosts put an empty refusal beside every answer.
+  if (answer.finish.reason === 'content-filter' || (!said && string(message.refusal))) {
     return failure('refused', { status })
   }
   if (broken) {
     // Arguments that end in the middle because the answer was cut at its limit, or that were never JSON.
     return failure('bad-output', { status, detail: 'the arguments of a tool call are not JSON' })
   }
-  const said = answer.text !== '' || answer.toolCalls.length > 0 || answer.reasoning !== null
-  const shown = said || answer.message.images !== undefined || message.audio !== undefined
+  const shown = said || answer.reasoning !== null || answer.message.images !== undefined || isPresent(message.audio)
   if (!shown && reason === null) return failure('empty', { status })
   return null
 }
@@ -146,44 +147,52 @@ const MOST_TOOL_CALLS = 128
 
 function toolCalls(value: unknown): { whole: ToolCall[]; broken: boolean } {
   const whole: ToolCall[] = []
-  let broken = false
-  for (const [index, call] of list(value).slice(0, MOST_TOOL_CALLS).entries()) {
+  const calls = list(value)
+  let broken = calls.length > MOST_TOOL_CALLS
+  for (const [index, call] of calls.slice(0, MOST_TOOL_CALLS).entries()) {
     const called = fields(call.function)
     const name = string(called?.name)
-    const json = string(called?.arguments) ?? (isFields(called?.arguments) ? JSON.stringify(called.arguments) : '')
-    const parsed = parse(json === '' ? '{}' : json)
-    if (name === null || parsed === undefined) broken = true
-    else whole.push({ id: string(call.id) ?? `call_${index}`, name, arguments: parsed, json })
+    const read = argumentsOf(called?.arguments)
+    if (name === null || read === null) broken = true
+    // The id comes back with the tool's result: without one, the two could not be matched.
+    else whole.push({ id: string(call.id) || `call_${index}`, name, arguments: read.parsed, json: read.json })
   }
   return { whole, broken }
 }
 
-function parse(json: string): unknown {
+/** Arguments as text, as nearly everybody sends them, or as the object itself; nothing at all is no arguments. */
+function argumentsOf(value: unknown): { json: string; parsed: unknown } | null {
   try {
-    return JSON.parse(json)
+    const json = isFields(value) ? JSON.stringify(value) : (string(value) ?? '')
+    return { json, parsed: JSON.parse(json.trim() === '' ? '{}' : json) }
   } catch {
-    return undefined
+    return null
   }
 }
 
 /** The message for the history: only what some provider can make use of when it is sent back. */
-function messageOf(message: Fields, text: string, reasoning: string | null): AssistantMessage {
+function messageOf(
+  message: Fields,
+  said: { text: string; reasoning: string | null; calls: readonly ToolCall[] },
+): AssistantMessage {
+  const { text, reasoning, calls } = said
+  const refusal = string(message.refusal)
   const kept: AssistantMessage = {
     role: 'assistant',
-    content: text === '' && message.content === null ? null : text,
+    // Some hosts refuse an empty string beside tool calls, and null where nothing else stands.
+    content: text === '' && (calls.length > 0 || refusal) ? null : text,
   }
-  const calls = list(message.tool_calls).flatMap((call) => {
-    const called = fields(call.function)
-    const name = string(called?.name)
-    const id = string(call.id)
-    if (name === null || id === null) return []
-    return [{ id, type: 'function' as const, function: { name, arguments: string(called?.arguments) ?? '{}' } }]
-  })
-  if (calls.length > 0) kept.tool_calls = calls
+  if (calls.length > 0) {
+    kept.tool_calls = calls.map(({ id, name, json }) => ({
+      id,
+      type: 'function',
+      function: { name, arguments: json === '' ? '{}' : json },
+    }))
+  }
   if (reasoning !== null) kept.reasoning = reasoning
+  // Also when it is empty: some hosts ask for exactly what they sent.
   if (Array.isArray(message.reasoning_details)) kept.reasoning_details = message.reasoning_details
-  const refusal = string(message.refusal)
-  if (refusal !== null) kept.refusal = refusal
+  if (refusal) kept.refusal = refusal
   if (Array.isArray(message.annotations) && message.annotations.length > 0) kept.annotations = message.annotations
   if (Array.isArray(message.images) && message.images.length > 0) kept.images = message.images
   return kept
@@ -204,12 +213,13 @@ function tokensOf(usage: Fields): Tokens {
 }
 
 export function readFailure(body: unknown, reply: Reply, differences: ReadingDifferences): Failure {
-  const outer = fields(body)
-  const error = fields(outer?.error) ?? (outer === undefined ? {} : { message: string(outer.error) ?? outer.message })
+  // Google's compatible endpoint puts its errors into an array of one.
+  const outer = fields(Array.isArray(body) ? body[0] : body) ?? {}
+  const error = fields(outer.error) ?? { ...outer, message: string(outer.error) ?? outer.message }
   const code = string(error.code)
   // What a provider puts into a 200 counts more than the 200.
   const status = statusOf(error, reply.status)
-  const kind = differences.kind?.(error, status) ?? (code === null ? undefined : KINDS[code]) ?? kindOfStatus(status)
+  const kind = differences.kind?.(error, status) ?? entry(KINDS, code) ?? kindOfStatus(status)
   const detail = string(error.message) ?? (typeof body === 'string' && !body.trimStart().startsWith('<') ? body : null)
   return failure(kind, { status, code, detail, retryAfterMs: differences.retryAfterMs?.(error, reply) ?? null })
 }
@@ -217,7 +227,7 @@ export function readFailure(body: unknown, reply: Reply, differences: ReadingDif
 function statusOf(error: Fields, status: number): number {
   for (const given of [error.code, error.http_status, error.status_code, error.status]) {
     const value = typeof given === 'string' ? Number(given) : given
-    if (typeof value === 'number' && Number.isInteger(value) && value >= 300 && value < 600) return value
+    if (typeof value === 'number' && Number.isInteger(value) && value >= 400 && value < 600) return value
   }
   // A 200 that carries an error and no status of its own is the provider's fault.
   return status >= 200 && status < 300 ? 500 : status

@@ -17,6 +17,11 @@ export function string(value: unknown): string | null {
   return typeof value === 'string' ? value : null
 }
 
+/** What a table says of a word from outside; nothing for words that every object answers to (`constructor`). */
+export function entry<T>(table: Readonly<Record<string, T>>, word: unknown): T | undefined {
+  return typeof word === 'string' && Object.hasOwn(table, word) ? table[word] : undefined
+}
+
 /** Counts of tokens: whole, not negative, and not absurd. */
 const MOST_TOKENS = 1e12
 

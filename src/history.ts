@@ -1,4 +1,5 @@
 import type { ChatMessage } from './chat.ts'
+import { isFields } from './fields.ts'
 
 /** Marks inside content parts that only OpenRouter and the hosts behind it understand. */
 const PART_EXTRAS = new Set(['cache_control', 'prompt_cache_breakpoint'])
@@ -32,7 +33,8 @@ export function withoutStrangers(
   return changed ? cleaned : messages
 }
 
-function hasExtras(part: object): boolean {
+function hasExtras(part: unknown): boolean {
+  if (!isFields(part)) return false
   for (const key of PART_EXTRAS) if (key in part) return true
   return false
 }

@@ -36,19 +36,18 @@ export function toUsd(money: Money): number {
 
 /** Sums add as intervals; the sum is no more certain than its least certain part. */
 export function sum(costs: readonly Cost[]): Cost {
-  const [first] = costs
-  if (first === undefined) return FREE
-  if (costs.length === 1) return first
+  // A part that is certainly free says nothing about where the rest comes from.
+  const paid = costs.filter((cost) => cost.low !== 0 || cost.high !== 0)
+  const [first] = paid
+  if (first === undefined) return costs.length === 1 ? (costs[0] ?? FREE) : FREE
+  if (paid.length === 1) return first
   let low = 0
   let high: Money | null = 0
   let trust = 0
-  for (const cost of costs) {
-    // A part that is certainly free says nothing about where the rest comes from.
-    if (cost.low === 0 && cost.high === 0) continue
+  for (const cost of paid) {
     low += cost.low
     high = high === null || cost.high === null ? null : high + cost.high
     trust = Math.max(trust, TRUST.indexOf(cost.source))
   }
-  if (low === 0 && high === 0) return FREE
   return { low, high, source: TRUST[trust] ?? 'unknown' }
 }

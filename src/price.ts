@@ -56,6 +56,8 @@ export interface Tariff {
   readonly cached: boolean
   /** Writing to the cache has a price of its own. */
   readonly written: boolean
+  /** Thinking has a price of its own. */
+  readonly reasoned: boolean
   readonly base: Rates
   readonly tiers: readonly RateTier[]
 }
@@ -104,7 +106,13 @@ export function tariff(list: PriceList): Tariff {
   const base = Object.freeze({ input, output, cachedInput, cacheWrite, cacheWrite1h, reasoning, request })
   const tiers = (list.tiers ?? []).map((tier) => Object.freeze(compileTier(tier)))
   const has = (key: RateKey) => base[key] !== undefined || tiers.some(({ rates }) => rates[key] !== undefined)
-  return Object.freeze({ cached: has('cachedInput'), written: has('cacheWrite'), base, tiers: Object.freeze(tiers) })
+  return Object.freeze({
+    cached: has('cachedInput'),
+    written: has('cacheWrite'),
+    reasoned: has('reasoning'),
+    base,
+    tiers: Object.freeze(tiers),
+  })
 }
 
 /**

@@ -134,17 +134,20 @@ export interface Bill {
 
 /** A reported figure first, then one computed from tokens and prices, then what it can be at the most. */
 export function costOf(bill: Bill): Cost {
-  if (bill.billed === 'no') return FREE
   if (bill.reported !== null) {
     const money = fromUsd(bill.reported)
     return { low: money, high: money, source: 'reported', usd: bill.reported }
   }
+  if (bill.billed === 'no') return FREE
   if (bill.tariff === null) return UNKNOWN
   const priced = pricedOf(bill.tokens, bill.tariff, bill.utcMinutes)
   if (priced !== null && bill.billed === 'yes') return { low: priced.cost, high: priced.cost, source: 'computed' }
   const { promptTokens, completionTokens } = bill.most
   const most = bound(bill.tariff, {
     promptTokens: bill.tokens.prompt ?? promptTokens,
+    // The most that it can have been says nothing about the least.
+    fewestPromptTokens: bill.tokens.prompt ?? 0,
+    utcMinutes: bill.utcMinutes,
     maxCompletionTokens: bill.tokens.completion ?? completionTokens,
   })
   const low = bill.billed === 'yes' ? most.low : 0
@@ -158,6 +161,7 @@ function pricedOf(tokens: Tokens, tariff: Tariff, utcMinutes: number): Priced | 
   // A provider that says nothing of a cache that has its own price leaves the cost open.
   if (tokens.cachedPrompt === null && tariff.cached) return null
   if (tokens.cacheWrite === null && tariff.written) return null
+  if (tokens.reasoning === null && tariff.reasoned) return null
   return price(
     tariff,
     {
@@ -181,6 +185,7 @@ export function cacheOf(tokens: Tokens, tariff: Tariff | null, utcMinutes: numbe
 export function coldCost(tokens: Tokens, tariff: Tariff | null, utcMinutes: number): Cost {
   const { prompt, completion } = tokens
   if (tariff === null || prompt === null || completion === null) return UNKNOWN
+  if (tokens.reasoning === null && tariff.reasoned) return UNKNOWN
   const reasoning = tokens.reasoning ?? 0
   const priced = price(tariff, { prompt, completion, cachedPrompt: 0, cacheWrite: 0, reasoning }, utcMinutes)
   return { low: priced.cold, high: priced.cold, source: 'computed' }

@@ -107,15 +107,29 @@ export function createDialect(differences: Differences): Dialect {
 
 export const openai: Dialect = createDialect({ name: 'openai' })
 
+/** What is not set is not sent. */
+export function present(settings: object): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined))
+}
+
+/**
+ * Settings as a body. The model and the messages are the plan's, and whether the answer is streamed is the call's,
+ * whatever a request that was written for another client says of them.
+ */
+export function plain(settings: object, planned: { model: string; messages: unknown }): Record<string, unknown> {
+  const body = present({ ...settings, ...planned })
+  delete body.stream
+  delete body.stream_options
+  return body
+}
+
 function plainBody(request: ChatRequest, target: Target): Record<string, unknown> {
-  const body: Record<string, unknown> = { model: target.wireModel, messages: plainMessages(request.messages) }
-  for (const [key, value] of Object.entries(request)) {
-    if (value === undefined || key === 'messages' || key === 'openrouter' || key === 'groq') continue
-    if (key === 'reasoning') continue
-    if (!OPENROUTER_ONLY.has(key)) body[key] = value
-  }
-  const effort = request.reasoning?.effort
-  if (effort && body.reasoning_effort === undefined) body.reasoning_effort = effort
+  const { openrouter: _, groq: __, reasoning, reasoning_effort, ...settings } = request
+  const taken = Object.entries(settings).filter(([key]) => !OPENROUTER_ONLY.has(key))
+  const messages = plainMessages(request.messages)
+  const body = plain(Object.fromEntries(taken), { model: target.wireModel, messages })
+  const effort = reasoning?.effort ?? reasoning_effort
+  if (effort && effort !== 'default') body.reasoning_effort = effort
   return body
 }
 

@@ -1,4 +1,5 @@
 import type { ChatRequest, Effort } from '../chat.ts'
+import { entry, type Fields, isPresent } from '../fields.ts'
 import { withoutStrangers } from '../history.ts'
 import { createDialect, type Dialect, type Target } from './dialect.ts'
 
@@ -7,9 +8,9 @@ import { createDialect, type Dialect, type Target } from './dialect.ts'
  * all else stays behind.
  */
 const SETTINGS = [
-  'documents',
   'citation_options',
   'disable_tool_validation',
+  'documents',
   'frequency_penalty',
   'metadata',
   'parallel_tool_calls',
@@ -50,9 +51,9 @@ export const groq: Dialect = createDialect({
   // Both are left out when there is nothing to tell: no hit, no reasoning.
   tokens: (_usage, tokens) => ({
     ...tokens,
-    cachedPrompt: tokens.cachedPrompt ?? 0,
+    cachedPrompt: tokens.cachedPrompt ?? (tokens.prompt === null ? null : 0),
     cacheWrite: 0,
-    reasoning: tokens.reasoning ?? 0,
+    reasoning: tokens.reasoning ?? (tokens.completion === null ? null : 0),
   }),
   kind(error, status) {
     const { code, message, param } = error
@@ -90,19 +91,22 @@ function body(request: ChatRequest, target: Target): Record<string, unknown> {
       role === 'assistant' ? (assistant ?? OTHER_KEYS) : (MESSAGE_KEYS[role] ?? OTHER_KEYS),
     ),
   }
-  for (const key of SETTINGS) {
-    const value = key in request ? Reflect.get(request, key) : undefined
-    if (value !== undefined && value !== null) sent[key] = value
-  }
+  const asked: Fields = { ...request, ...request.groq }
+  for (const key of SETTINGS) if (isPresent(asked[key])) sent[key] = asked[key]
   const most = request.max_completion_tokens ?? request.max_tokens
   if (most !== undefined && most !== null) sent.max_completion_tokens = most
-  const tier = TIERS[request.service_tier ?? '']
+  const tier = entry(TIERS, request.service_tier)
   if (tier !== undefined) sent.service_tier = tier
-  const { reasoning_format: format, ...settings } = request.groq ?? {}
-  for (const [key, value] of Object.entries(settings)) if (value !== undefined) sent[key] = value
-  if (reasons) Object.assign(sent, reasoningOf(request, target.wireModel), format && { reasoning_format: format })
-  // The two exclude each other, and the one that was asked for by name wins.
-  if (format) delete sent.include_reasoning
+  if (!reasons) return sent
+  Object.assign(sent, reasoningOf(request, target.wireModel))
+  // Two ways to say it that exclude each other: the one that was asked for by Groq's own name wins.
+  const { reasoning_format: format, include_reasoning: included } = asked
+  if (isPresent(format) || isPresent(included)) {
+    delete sent.include_reasoning
+    delete sent.reasoning_format
+    if (isPresent(format)) sent.reasoning_format = format
+    else sent.include_reasoning = included
+  }
   return sent
 }
 
@@ -113,12 +117,12 @@ function reasoningOf(request: ChatRequest, model: string): Record<string, unknow
   if (model.startsWith('openai/gpt-oss')) {
     // It always reasons: `none` is a 400, and the least it can do is `low`, out of sight.
     const sent: Record<string, unknown> = {}
-    if (effort) sent.reasoning_effort = GPT_OSS_EFFORT[effort]
+    if (effort) sent.reasoning_effort = entry(GPT_OSS_EFFORT, effort)
     if (excluded || effort === 'none') sent.include_reasoning = false
     return sent
   }
   const sent: Record<string, unknown> = {}
-  if (effort) sent.reasoning_effort = QWEN_EFFORT[effort]
+  if (effort) sent.reasoning_effort = entry(QWEN_EFFORT, effort)
   if (excluded) sent.reasoning_format = 'hidden'
   return sent
 }

@@ -1,7 +1,8 @@
 import type { ChatRequest, OpenRouterPreferences } from '../chat.ts'
 import type { FailureKind } from '../failure.ts'
-import { amount, type Fields, fields } from '../fields.ts'
-import { createDialect, type Dialect, type Target } from './dialect.ts'
+import { amount, entry, type Fields, fields } from '../fields.ts'
+import { clamp } from '../retry-after.ts'
+import { createDialect, type Dialect, plain, present, type Target } from './dialect.ts'
 
 /** OpenRouter's stable `error.metadata.error_type` and `error.availability.code`. */
 const KINDS: Readonly<Record<string, FailureKind>> = {
@@ -41,12 +42,16 @@ const KINDS: Readonly<Record<string, FailureKind>> = {
 
 /** Display names that are not simply their slug in capitals. */
 const HOSTS: Readonly<Record<string, string>> = {
+  aionlabs: 'aion-labs',
+  atlascloud: 'atlas-cloud',
+  'claude-platform-on-aws': 'claude-on-aws',
   google: 'google-vertex',
-  'google-ai-studio': 'google-ai-studio',
-  'amazon-bedrock': 'amazon-bedrock',
+  inferencenet: 'inference-net',
+  'mancer-2': 'mancer',
   'moonshot-ai': 'moonshotai',
-  sambanova: 'sambanova',
-  wandb: 'wandb',
+  openinference: 'open-inference',
+  'thinking-machines': 'thinkingmachines',
+  'voyageai-by-mongodb': 'voyageai',
   'z.ai': 'z-ai',
 }
 
@@ -70,30 +75,40 @@ export const openrouter: Dialect = createDialect({
   kind,
   retryAfterMs(error) {
     const seconds = amount(fields(error.availability)?.retry_after)
-    return seconds === null ? null : seconds * 1000
+    return seconds === null ? null : clamp(seconds * 1000)
   },
 })
 
 /** The slug that pins a host, from the name an answer carries. */
 export function hostOf(name: string): string {
   const slug = name.trim().toLowerCase().replace(/\s+/g, '-')
-  return HOSTS[slug] ?? slug
+  return entry(HOSTS, slug) ?? slug
 }
 
 function body(request: ChatRequest, target: Target): Record<string, unknown> {
-  const { openrouter: settings, groq: _, messages, ...rest } = request
-  const sent: Record<string, unknown> = { model: target.wireModel, messages }
-  for (const [key, value] of Object.entries(rest)) if (value !== undefined) sent[key] = value
-  if (settings !== undefined) {
-    const { plugins, models, preset, transforms, trace, extra } = settings
-    for (const [key, value] of Object.entries({ plugins, models, preset, transforms, trace, ...extra })) {
-      if (value !== undefined) sent[key] = value
-    }
-  }
+  const { openrouter: settings, groq: _, reasoning: __, reasoning_effort: ___, service_tier: tier, ...rest } = request
+  const { plugins, models, preset, transforms, trace, extra } = settings ?? {}
+  const sent = plain(
+    { ...rest, ...present({ plugins, models, preset, transforms, trace, ...extra }) },
+    { model: target.wireModel, messages: request.messages },
+  )
+  const reasoning = reasoningOf(request)
+  if (reasoning !== null) sent.reasoning = reasoning
+  // Groq's words; provisioned throughput is nothing that OpenRouter sells.
+  if (tier && tier !== 'performance') sent.service_tier = tier === 'on_demand' ? 'default' : tier
   const preferences = preferencesOf(fields(sent.provider), settings?.preferences, target)
   if (preferences !== null) sent.provider = preferences
   if (target.session !== null && sent.session_id === undefined) sent.session_id = target.session
   return sent
+}
+
+/** One object, whichever way it was asked for; OpenRouter refuses an effort beside a number of tokens. */
+function reasoningOf({ reasoning, reasoning_effort }: ChatRequest): Record<string, unknown> | null {
+  const { effort: asked, ...others } = reasoning ?? {}
+  const effort = asked ?? reasoning_effort
+  const sent = present(others)
+  if (effort && effort !== 'default' && others.max_tokens === undefined) sent.effort = effort
+  return reasoning || Object.keys(sent).length > 0 ? sent : null
 }
 
 /** The plan's hosts and the data rule stand above any preference: no preference may widen them. */
@@ -140,9 +155,7 @@ function kind(error: Fields, status: number): FailureKind | null {
   if (Array.isArray(excluded) && excluded.some((by) => typeof by === 'string' && by.startsWith('data_'))) {
     return 'policy-refused'
   }
-  const named = [availability?.code, metadata?.error_type].flatMap((code) =>
-    typeof code === 'string' && KINDS[code] !== undefined ? [KINDS[code]] : [],
-  )[0]
+  const named = entry(KINDS, availability?.code) ?? entry(KINDS, metadata?.error_type)
   if (named === 'rate-limited') return isDaily(metadata) ? 'quota-exhausted' : named
   if (named !== undefined) return named
   // `flagged_input` quotes the prompt, `reasons` do not: only that they are there is looked at.
