@@ -1,40 +1,51 @@
-import { type Input, requestOf } from './chat.ts'
+import { type ChatRequest, type Input, type Needs, needsOf, requestOf } from './chat.ts'
 import { ConfigError } from './errors.ts'
-import { unknown } from './policy.ts'
-import { kindOf, type Provider, providersFromEnvironment } from './provider.ts'
+import { fields } from './fields.ts'
+import { A_FUNCTION, A_LIST, A_STRING, AN_OBJECT, checkOptions, type Expectation, expected, kindOf } from './options.ts'
+import { type Provider, providersFromEnvironment } from './provider.ts'
 
-const OPTIONS = [
-  'providers',
-  'tasks',
-  'data',
-  'limits',
-  'defaults',
-  'catalog',
-  'sinks',
-  'on',
-  'secret',
-  'clock',
-  'random',
-]
+const ROUTER: Readonly<Record<string, Expectation>> = {
+  providers: expected('a list such as [groq(), openrouter()]', Array.isArray),
+  tasks: expected('policies by task name', (value) => fields(value) !== undefined),
+  data: AN_OBJECT,
+  limits: AN_OBJECT,
+  defaults: expected('an object of request settings', (value) => fields(value) !== undefined),
+  catalog: expected('{ models, prices }', (value) => fields(value) !== undefined),
+  sinks: expected('a list of functions', (value) => Array.isArray(value) && value.every(A_FUNCTION.holds)),
+  on: A_FUNCTION,
+  secret: expected('a string that is not empty', (value) => typeof value === 'string' && value !== ''),
+  clock: expected('a clock with now(), date() and timer()', isClock),
+  random: A_FUNCTION,
+}
+
+const CATALOG: Readonly<Record<string, Expectation>> = { models: A_LIST, prices: AN_OBJECT }
+
+const CALL: Readonly<Record<string, Expectation>> = {
+  // What a session id has to be is looked at where it is used.
+  session: expected('a string', () => true),
+  signal: expected('an AbortSignal', isSignal),
+  request: expected('an object of request settings', (value) => fields(value) !== undefined),
+  limits: AN_OBJECT,
+  data: AN_OBJECT,
+  metadata: expected('an object of strings', isMetadata),
+}
 
 export function checkedOptions<T extends object>(options: T): T {
-  if (typeof options !== 'object' || options === null) {
-    throw new ConfigError('createRouter', `expected { providers, tasks }, got ${kindOf(options)}`)
-  }
-  for (const key of Object.keys(options)) {
-    if (!OPTIONS.includes(key)) throw new ConfigError(`createRouter.${key}`, unknown('option', key, OPTIONS))
-  }
-  const tasks: unknown = Reflect.get(options, 'tasks')
-  if (typeof tasks !== 'object' || tasks === null || Array.isArray(tasks)) {
-    throw new ConfigError('tasks', `expected policies by task name, got ${kindOf(tasks)}`)
-  }
+  const field = (name: string) => name
+  checkOptions(options, { of: 'createRouter', says: '{ providers, tasks }', known: ROUTER, field })
+  const { tasks, catalog } = fields(options) ?? {}
+  if (tasks === undefined) throw new ConfigError('tasks', 'expected policies by task name, got nothing')
+  if (catalog !== undefined) checkOptions(catalog, { of: 'catalog', says: '{ models, prices }', known: CATALOG })
   return options
 }
 
+/** The options of one call. */
+export function checkedCall<T extends object>(given: T): T {
+  checkOptions(given, { of: 'options', says: 'an object such as { session, signal }', known: CALL })
+  return given
+}
+
 export function checkedProviders(given: readonly Provider[] | undefined): readonly Provider[] {
-  if (given !== undefined && !Array.isArray(given)) {
-    throw new ConfigError('providers', `expected a list such as [groq(), openrouter()], got ${kindOf(given)}`)
-  }
   const providers = given ?? providersFromEnvironment()
   if (providers.length === 0) {
     const problem =
@@ -55,25 +66,53 @@ export function checkedProviders(given: readonly Provider[] | undefined): readon
   return providers
 }
 
-export function checkedInput(input: Input) {
-  if (typeof input === 'string' && input !== '') return requestOf(input)
-  if (typeof input !== 'object' || input === null) {
-    throw new ConfigError('input', `expected a prompt, messages, or a request with messages, got ${kindOf(input)}`)
-  }
-  const request = requestOf(input)
+export function checkedInput(input: Input): ChatRequest {
+  const request = requestFrom(input)
   if (!Array.isArray(request.messages) || request.messages.length === 0) {
     throw new ConfigError('input.messages', `expected at least one message, got ${kindOf(request.messages)}`)
   }
   for (const [index, message] of request.messages.entries()) {
-    const role: unknown = typeof message === 'object' && message !== null ? message.role : undefined
-    if (typeof role === 'string' && ROLES.includes(role)) continue
-    const expected = `expected a message with a role (${ROLES.join(', ')})`
-    throw new ConfigError(`input.messages[${index}]`, `${expected}, got ${kindOf(message)}`)
+    const { role, content } = fields(message) ?? {}
+    if (typeof role !== 'string' || !ROLES.includes(role)) {
+      const expected = `expected a message with a role (${ROLES.join(', ')})`
+      throw new ConfigError(`input.messages[${index}]`, `${expected}, got ${kindOf(message)}`)
+    }
+    if (!isContent(content)) {
+      const expected = 'expected a string or a list of parts, each with a type'
+      throw new ConfigError(`input.messages[${index}].content`, `${expected}, got ${kindOf(content)}`)
+    }
   }
   return request
 }
 
+function requestFrom(input: Input): ChatRequest {
+  if ((typeof input === 'string' && input !== '') || (typeof input === 'object' && input !== null)) {
+    return readable(() => requestOf(input))
+  }
+  throw new ConfigError('input', `expected a prompt, messages, or a request with messages, got ${kindOf(input)}`)
+}
+
+/** What the request needs; tools and tool calls that are none are found here. */
+export function checkedNeeds(request: ChatRequest): Needs {
+  return readable(() => needsOf(request))
+}
+
+function readable<T>(read: () => T): T {
+  try {
+    return read()
+  } catch {
+    // Without its cause, which may quote the prompt.
+    throw new ConfigError('input', 'expected plain data in the shape of an OpenAI request: some of it cannot be read')
+  }
+}
+
 const ROLES = ['system', 'developer', 'user', 'assistant', 'tool', 'function']
+
+/** An answer that only calls tools has none. */
+function isContent(content: unknown): boolean {
+  if (content === undefined || content === null || typeof content === 'string') return true
+  return Array.isArray(content) && content.every((part) => typeof fields(part)?.type === 'string')
+}
 
 const LONGEST_SESSION = 4096
 
@@ -81,4 +120,32 @@ export function checkedSession(id: unknown): string {
   if (typeof id === 'string' && id !== '' && id.length <= LONGEST_SESSION) return id
   const got = typeof id === 'string' && id !== '' ? `${id.length} characters` : kindOf(id)
   throw new ConfigError('options.session', `expected 1 to ${LONGEST_SESSION} characters, got ${got}`)
+}
+
+function isSignal(value: unknown): boolean {
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    typeof Reflect.get(value, 'aborted') === 'boolean' &&
+    typeof Reflect.get(value, 'addEventListener') === 'function'
+  )
+}
+
+function isMetadata(value: unknown): boolean {
+  const metadata = fields(value)
+  return metadata !== undefined && Object.values(metadata).every(A_STRING.holds)
+}
+
+/** One that cannot tell the time would be found out in the middle of a call. */
+function isClock(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false
+  const tells = (name: string) => {
+    const ask: unknown = Reflect.get(value, name)
+    return typeof ask === 'function' && Number.isFinite(Reflect.apply(ask, value, []))
+  }
+  try {
+    return tells('now') && tells('date') && typeof Reflect.get(value, 'timer') === 'function'
+  } catch {
+    return false
+  }
 }

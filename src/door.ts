@@ -1,4 +1,12 @@
-import { AbortError, AttemptsFailedError, BudgetError, NoRouteError, type RouterError } from './errors.ts'
+import {
+  AbortError,
+  AttemptsFailedError,
+  BudgetError,
+  NoRouteError,
+  type PartialAnswer,
+  type RouterError,
+  StreamBroken,
+} from './errors.ts'
 import type { Call } from './exchange.ts'
 import { type Failure, VERDICTS } from './failure.ts'
 import type { Plan } from './plan.ts'
@@ -11,11 +19,13 @@ export interface Ending {
   readonly plan: Plan
   readonly outcome: Outcome
   readonly usage: UsageRecord
+  /** What was seen of a stream. */
+  readonly partial?: PartialAnswer | null
 }
 
 const MOST_REJECTIONS = 4
 
-export function errorOf({ call, plan, outcome, usage }: Ending): RouterError {
+export function errorOf({ call, plan, outcome, usage, partial = null }: Ending): RouterError {
   const { failure, attempts } = outcome
   const task = `task "${call.policy.task}"`
   const kind = failure?.kind ?? 'no-offer'
@@ -24,6 +34,14 @@ export function errorOf({ call, plan, outcome, usage }: Ending): RouterError {
     const after = attempts.length === 0 ? 'before anything was sent' : `after ${times(attempts.length)}`
     return new AbortError(`${task} was aborted ${after}`, { ...parts, reason: call.cancellation.reason })
   }
+  const last = attempts.at(-1)
+  const where =
+    last === undefined ? '' : `${last.way.step.model} at ${last.way.step.provider}${hostOf(last.record.host)}: `
+  const why = failure === null ? kind : sentence(failure)
+  if (partial !== null) {
+    const message = `${task} broke off after ${partial.text.length} characters: ${where}${why}`
+    return new StreamBroken(message, { ...parts, partial })
+  }
   if (plan.steps.length === 0) return new NoRouteError(`${task} has no way to go: ${rejections(plan)}`, parts)
   if (kind === 'out-of-budget') {
     const limit =
@@ -31,10 +49,7 @@ export function errorOf({ call, plan, outcome, usage }: Ending): RouterError {
     const message = `${task} stopped after ${times(attempts.length)}: the next one could break ${limit}; raise it or set a smaller max_tokens`
     return new BudgetError(message, parts)
   }
-  const last = attempts.at(-1)
-  const where =
-    last === undefined ? '' : `${last.way.step.model} at ${last.way.step.provider}${hostOf(last.record.host)}: `
-  const message = `${task} failed after ${times(attempts.length)}: ${where}${failure === null ? kind : sentence(failure)}`
+  const message = `${task} failed after ${times(attempts.length)}: ${where}${why}`
   return new AttemptsFailedError(message, parts)
 }
 

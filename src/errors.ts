@@ -1,3 +1,4 @@
+import type { ToolCall } from './chat.ts'
 import { type FailureKind, VERDICTS } from './failure.ts'
 import type { Plan, Rejection } from './plan.ts'
 import { oneLine } from './redact.ts'
@@ -102,6 +103,29 @@ export class AttemptsFailedError extends RouterError {
   }
 }
 
+/** As much of an answer as was seen before it broke off. */
+export interface PartialAnswer {
+  readonly text: string
+  readonly reasoning: string
+  readonly toolCalls: readonly ToolCall[]
+}
+
+/** A stream ended before its answer was whole, after some of it had been seen: what there is, is in `partial`. */
+export class StreamBroken extends RouterError {
+  override readonly name: string = 'StreamBroken'
+  /** Not listed among the error's fields: it is the answer, and errors are logged. */
+  declare readonly partial: PartialAnswer
+
+  constructor(message: string, parts: RouterErrorParts & { readonly partial: PartialAnswer }) {
+    super(message, parts)
+    Object.defineProperty(this, 'partial', { value: Object.freeze(parts.partial), enumerable: false })
+  }
+
+  static override is(value: unknown): value is StreamBroken {
+    return isBranded(value, 'StreamBroken')
+  }
+}
+
 /** A limit of the call or of a budget does not allow to go on. */
 export class BudgetError extends RouterError {
   override readonly name: string = 'BudgetError'
@@ -157,6 +181,7 @@ const BRANDS = new Map<object, string>([
   [ConfigError.prototype, 'ConfigError'],
   [NoRouteError.prototype, 'NoRouteError'],
   [AttemptsFailedError.prototype, 'AttemptsFailedError'],
+  [StreamBroken.prototype, 'StreamBroken'],
   [BudgetError.prototype, 'BudgetError'],
   [AbortError.prototype, 'AbortError'],
 ])

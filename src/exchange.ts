@@ -1,8 +1,8 @@
 import type { Answer } from './answer.ts'
 import type { Cancellation } from './cancellation.ts'
-import type { ChatMessage, ChatRequest } from './chat.ts'
+import type { ChatRequest } from './chat.ts'
 import type { Clock } from './clock.ts'
-import { type Failure, failure, kindOfStatus, VERDICTS } from './failure.ts'
+import { type Failure, type FailureKind, failure, kindOfStatus, VERDICTS } from './failure.ts'
 import type { Cost } from './money.ts'
 import type { Way } from './planner.ts'
 import type { Policy } from './policy.ts'
@@ -39,8 +39,8 @@ export interface Order {
   readonly because: string
   /** Milliseconds until it has to be over. */
   readonly timeLimit: number
-  /** What goes out instead of the call's own request, when an answer is taken up in the middle. */
-  readonly request?: ChatRequest
+  /** The call's own, or one that takes an answer up in the middle. */
+  readonly request: ChatRequest
 }
 
 export interface AttemptResult {
@@ -59,19 +59,21 @@ export interface Exchange {
   send(options: { readonly stream: boolean }): Promise<WireReply>
   /** Ends it early; what is being waited for rejects at once. */
   giveUp(reason: unknown): void
-  /** Puts off the time limit: milliseconds from now, at the latest the call's deadline. */
-  limit(milliseconds: number): void
+  /**
+   * Sets the time limit anew: so many milliseconds of waiting from now, at the latest the call's deadline. While
+   * nothing is waited for, nothing is late.
+   */
+  limit(milliseconds: number, kind: 'timed-out' | 'stalled'): void
   /** The first content was there. */
   noteFirst(): void
-  readonly elapsed: number
   /** Its record; nothing of it is left running. */
   end(ending: { answer: Answer | null; failure: Failure | null; body: unknown; phase?: Phase }): AttemptResult
   /** What an error thrown on the way means. */
   failureOf(error: unknown): Failure
 }
 
-/** The reasons our own clock and our own hands give: told apart from the caller's by identity. */
-const TIMED_OUT = new Error('timed out')
+/** The reasons our own clock gives: told apart from the caller's by identity. */
+const REASONS = { 'timed-out': new Error('timed out'), stalled: new Error('stalled') }
 
 export function openExchange(call: Call, order: Order): Exchange {
   const { clock } = call
@@ -93,22 +95,47 @@ export function openExchange(call: Call, order: Order): Exchange {
     controller.abort(why)
     stopWaiting?.(why)
   }
-  let stopTimer = clock.timer(order.timeLimit, () => giveUp(TIMED_OUT))
+  let late: keyof typeof REASONS = 'timed-out'
+  let due = startedAt + order.timeLimit
+  let waiting = false
+  let armed = due
+  let stopTimer = clock.timer(order.timeLimit, strike)
+  /** Timers may strike early, and a limit may have been put off since: then it is set again. */
+  function strike(): void {
+    const now = clock.now()
+    if (now >= call.deadline || (waiting && now >= due)) {
+      giveUp(REASONS[now >= call.deadline ? 'timed-out' : late])
+      return
+    }
+    armed = Math.min(call.deadline, waiting ? due : now + order.timeLimit)
+    stopTimer = clock.timer(Math.max(armed - now, 1), strike)
+  }
   const forget = call.cancellation.listen(giveUp)
   // Not `Promise.race`: on a promise that lives as long as the exchange, each race would leave something behind.
   const until: Await = (waited) =>
     new Promise((resolve, reject) => {
-      stopWaiting = reject
       if (givenUp) {
         waited.catch(() => {})
-        reject(reason)
-      } else waited.then(resolve, reject)
+        return reject(reason)
+      }
+      waiting = true
+      stopWaiting = reject
+      waited.then(
+        (value) => {
+          waiting = false
+          resolve(value)
+        },
+        (error) => {
+          waiting = false
+          reject(error)
+        },
+      )
     })
   return {
     until,
     giveUp,
     async send({ stream }) {
-      const request = merged(merged(provider.settings, way.settings ?? {}), order.request ?? call.request)
+      const request = merged(merged(provider.settings, way.settings ?? {}), order.request)
       const body = provider.dialect.body(request, {
         wireModel: step.wireModel,
         abilities: offer.abilities,
@@ -119,7 +146,7 @@ export function openExchange(call: Call, order: Order): Exchange {
         data: call.policy.data,
       })
       if (stream) Object.assign(body, { stream: true }, provider.dialect.streaming)
-      const sent = JSON.stringify(body)
+      const sent = written(body)
       sentBytes = sent.length
       phase = 'waiting'
       const headers = provider.dialect.headers(request)
@@ -142,27 +169,32 @@ export function openExchange(call: Call, order: Order): Exchange {
       if (!stream) firstAt = clock.now()
       return reply
     },
-    limit(milliseconds) {
+    limit(milliseconds, kind) {
+      const now = clock.now()
+      late = kind
+      due = now + milliseconds
+      // Only a limit that is nearer than the timer needs another one: putting it off costs nothing.
+      if (due >= armed) return
       stopTimer()
-      const left = Math.min(milliseconds, call.deadline - clock.now())
-      stopTimer = clock.timer(left, () => giveUp(TIMED_OUT))
+      armed = due
+      stopTimer = clock.timer(milliseconds, strike)
     },
     noteFirst() {
       firstAt ??= clock.now()
     },
-    get elapsed() {
-      return clock.now() - startedAt
-    },
     failureOf(error) {
       const status = reply?.status ?? null
-      if (givenUp) return failure(reason === TIMED_OUT ? 'timed-out' : 'canceled', { status })
+      if (givenUp) return failure(kindOfReason(reason), { status })
+      if (error instanceof Unwritable) return failure('invalid-request', { code: 'not-json', detail: error.message })
       if (error instanceof Redirected) return failure('redirected')
       if (error instanceof TooLarge || error instanceof EventTooLarge) {
         return failure('bad-response', { status, code: 'too-large' })
       }
       if (status !== null && (status < 200 || status >= 300)) return failure(kindOfStatus(status), { status })
       if (error instanceof CutOff) return failure('cut-off', { status })
-      return failure('unreachable', { code: codeOf(error) })
+      const code = codeOf(error)
+      if (NOT_SENT.has(code ?? '')) phase = 'connecting'
+      return failure('unreachable', { code })
     },
     end(ending) {
       stopTimer()
@@ -170,7 +202,8 @@ export function openExchange(call: Call, order: Order): Exchange {
       const { answer, body } = ending
       const status = reply?.status ?? null
       const failed = ending.failure === null ? null : told(ending.failure, { call, way, reply })
-      const billed = failed === null ? 'yes' : billing(failed, answer, status)
+      const billed =
+        failed === null ? 'yes' : billing(failed, { answer, status, insured: provider.dialect.supports.insured })
       const tokens = answer?.tokens ?? (billed === 'no' ? NO_TOKENS : UNKNOWN_TOKENS)
       const cost = costOf({
         tokens,
@@ -181,7 +214,7 @@ export function openExchange(call: Call, order: Order): Exchange {
         most: { promptTokens: sentBytes, completionTokens: mostCompletion(call.request, way) },
         utcMinutes: call.utcMinutes,
       })
-      const record: AttemptRecord = {
+      const record: AttemptRecord = Object.freeze({
         n: order.n,
         role: order.role,
         model: step.model,
@@ -198,22 +231,59 @@ export function openExchange(call: Call, order: Order): Exchange {
         billed,
         generationId: answer?.id ?? null,
         because: order.because,
-      }
+      })
       return { way, record, cost, answer, failure: failed, body }
     },
   }
 }
 
+function kindOfReason(reason: unknown): FailureKind {
+  if (reason === REASONS.stalled) return 'stalled'
+  return reason === REASONS['timed-out'] ? 'timed-out' : 'canceled'
+}
+
+/** The request cannot be put into JSON: it refers to itself, or holds a bigint. */
+class Unwritable extends Error {}
+
+function written(body: unknown): string {
+  try {
+    return JSON.stringify(body)
+  } catch {
+    // Without its cause, which may quote the request.
+    throw new Unwritable('the request cannot be put into JSON')
+  }
+}
+
+/** A code is a word; whatever else a provider puts there is not told. */
+const CODE = /^[\w.:-]{1,64}$/
+
 /** A failure as it may be told: the provider's words without keys and without what the user wrote. */
 function told(failed: Failure, about: { call: Call; way: Way; reply: WireReply | null }): Failure {
   const { call, way, reply } = about
   const retryAfterMs = failed.retryAfterMs ?? (reply === null ? null : retryAfter(reply.headers, call.clock.date()))
-  const detail =
-    failed.detail === null ? null : quotable(way.provider.redact(failed.detail), contentsOf(call.request.messages))
-  return { ...failed, retryAfterMs, detail }
+  if (failed.code === null && failed.detail === null) return { ...failed, retryAfterMs }
+  const { messages, tools, user, metadata } = call.request
+  const sent = textsOf([messages, tools, user, metadata]).join('\n')
+  const quoted = (words: string | null) => (words === null ? null : quotable(way.provider.redact(words), sent))
+  const code = quoted(failed.code)
+  return { ...failed, retryAfterMs, code: code !== null && CODE.test(code) ? code : null, detail: quoted(failed.detail) }
 }
 
-/** Errors of the operating system that prove that nothing was sent. */
+/** Nobody nests what a model reads deeper than this. */
+const DEEPEST = 32
+
+/** All that the user wrote, to recognise it when it is quoted; `role` and `type` are the protocol's words. */
+function textsOf(value: unknown, found: string[] = [], depth = 0): string[] {
+  if (typeof value === 'string') found.push(value)
+  else if (typeof value === 'object' && value !== null && depth < DEEPEST) {
+    for (const [key, part] of Object.entries(value)) {
+      if (key !== 'role' && key !== 'type') textsOf(part, found, depth + 1)
+    }
+  }
+  return found
+}
+
+/** Codes which prove that nothing was sent: no address, no connection, or not the server it says it is. */
 const NOT_SENT = new Set([
   'ECONNREFUSED',
   'ENOTFOUND',
@@ -221,6 +291,11 @@ const NOT_SENT = new Set([
   'EHOSTUNREACH',
   'ENETUNREACH',
   'UND_ERR_CONNECT_TIMEOUT',
+  'CERT_HAS_EXPIRED',
+  'DEPTH_ZERO_SELF_SIGNED_CERT',
+  'ERR_TLS_CERT_ALTNAME_INVALID',
+  'SELF_SIGNED_CERT_IN_CHAIN',
+  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
 ])
 
 /** The system's code, from the chain of causes. */
@@ -233,25 +308,21 @@ function codeOf(error: unknown): string | null {
   return null
 }
 
-function billing(failed: Failure, answer: Answer | null, status: number | null): AttemptRecord['billed'] {
+function billing(
+  failed: Failure,
+  about: { answer: Answer | null; status: number | null; insured: boolean },
+): AttemptRecord['billed'] {
+  const { answer, status, insured } = about
   // An answer that says what it used was paid for, whatever is wrong with it.
   if (answer?.reportedUsd != null || answer?.tokens.completion != null) return 'yes'
   if (failed.kind === 'unreachable' && NOT_SENT.has(failed.code ?? '')) return 'no'
   // An error status instead of an answer: both providers charge for none of them.
   if (answer === null && status !== null && (status < 200 || status >= 300)) return 'no'
-  return VERDICTS[failed.kind].billed
+  const { billed } = VERDICTS[failed.kind]
+  // An error in the middle of an answer: tokens were made for it.
+  return billed === 'no' && answer !== null && answer.message.content !== null && !insured ? 'maybe' : billed
 }
 
 function mostCompletion(request: ChatRequest, { offer }: Way): number | null {
   return request.max_completion_tokens ?? request.max_tokens ?? offer.maxOutput
-}
-
-/** All that the user wrote, to recognise it when a provider quotes it. */
-function contentsOf(messages: readonly ChatMessage[]): string {
-  return messages
-    .map(({ content }) => {
-      if (typeof content === 'string') return content
-      return Array.isArray(content) ? JSON.stringify(content) : ''
-    })
-    .join('\n')
 }

@@ -11,10 +11,21 @@ export type {
   ToolCall,
 } from './chat.ts'
 export type { Clock } from './clock.ts'
+export type { Completion } from './completion.ts'
+export type { CompletionStream } from './completion-stream.ts'
 export type { DataRule } from './dialects/dialect.ts'
-export { AbortError, AttemptsFailedError, BudgetError, ConfigError, NoRouteError, RouterError } from './errors.ts'
+export {
+  AbortError,
+  AttemptsFailedError,
+  BudgetError,
+  ConfigError,
+  NoRouteError,
+  RouterError,
+  StreamBroken,
+} from './errors.ts'
 export type { Listener, RouterEvent } from './events.ts'
 export { FAILURE_KINDS, type FailureKind } from './failure.ts'
+export type { Place, StreamEvent } from './glue.ts'
 export type { Ledger } from './ledger.ts'
 export type { ListedHost, ListedModel, Listing } from './listing.ts'
 export {
@@ -29,7 +40,7 @@ export {
   type ModelRule,
 } from './model-rule.ts'
 export type { Plan, Rejection, RejectionCode, Step } from './plan.ts'
-export type { Limits, TaskPolicy } from './policy.ts'
+export type { Limits, OnBroken, TaskPolicy } from './policy.ts'
 export type { PriceList, PriceTier } from './price.ts'
 export { compatible, type DataTerms, groq, openrouter, type Provider } from './provider.ts'
 export {
@@ -45,7 +56,6 @@ export {
 export {
   type CallOptions,
   type CatalogOptions,
-  type Completion,
   createRouter,
   type Router,
   type RouterOptions,

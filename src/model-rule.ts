@@ -1,6 +1,9 @@
 import type { Catalog, Model, Offer } from './catalog.ts'
 import type { Needs, RequestSettings } from './chat.ts'
+import { ConfigError } from './errors.ts'
+import { fields, isFields } from './fields.ts'
 import type { Interval } from './money.ts'
+import { kindOf, ruled } from './options.ts'
 
 /** What a rule may look at, besides the models or offers it ranks. Everything here was read before planning began. */
 export interface Facts {
@@ -149,6 +152,26 @@ export function modelRuleOf(given: ModelRef | readonly ModelRef[] | ModelRule): 
     rule: firstOf(...references),
     named: references.map((reference) => (typeof reference === 'string' ? reference : reference.model)),
   }
+}
+
+/** A rule of the user's: whatever it throws or gives, the plan is made of choices. */
+export function guardedModels(rule: ModelRule, field: string): ModelRule {
+  return (models, facts) => {
+    const chosen: unknown = ruled(field, () => rule(models, facts))
+    if (!Array.isArray(chosen)) throw new ConfigError(field, `expected the rule to give a list, got ${kindOf(chosen)}`)
+    return chosen.map((choice: unknown, index): ModelChoice => {
+      const { model, because = 'as its rule says', request } = fields(choice) ?? {}
+      if (typeof model === 'string' && model !== '' && typeof because === 'string' && isSettings(request)) {
+        return { model, because, request }
+      }
+      const expected = 'expected the rule to give { model, because }'
+      throw new ConfigError(field, `${expected}, got ${kindOf(choice)} at place ${index + 1}`)
+    })
+  }
+}
+
+function isSettings(value: unknown): value is RequestSettings | undefined {
+  return value === undefined || isFields(value)
 }
 
 function isList(given: ModelRef | readonly ModelRef[]): given is readonly ModelRef[] {

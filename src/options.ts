@@ -42,6 +42,18 @@ export function checkOptions(
   }
 }
 
+/** Runs a rule of the user's: what it throws names the place where the rule stands. */
+export function ruled<T>(field: string, rule: () => T): T {
+  try {
+    return rule()
+  } catch (error) {
+    const what = error instanceof Error ? error.name : kindOf(error)
+    throw new ConfigError(field, `expected a rule that gives an answer, but it threw ${what}: see the error's cause`, {
+      cause: error,
+    })
+  }
+}
+
 /** `null` for what cannot be read: a revoked proxy, a getter that throws. */
 function entriesOf(given: object): [string, unknown][] | null {
   try {

@@ -2,10 +2,9 @@ import * as z from 'zod/mini'
 import type { RequestSettings } from './chat.ts'
 import type { DataRule } from './dialects/dialect.ts'
 import { ConfigError } from './errors.ts'
-import { type ModelRef, type ModelRule, modelRuleOf } from './model-rule.ts'
-import { nearest } from './nearest.ts'
-import { kindOf } from './provider.ts'
-import { type ProviderRef, type ProviderRule, providerRuleOf } from './provider-rule.ts'
+import { guardedModels, type ModelRef, type ModelRule, modelRuleOf } from './model-rule.ts'
+import { kindOf, unknown } from './options.ts'
+import { guardedPlaces, type ProviderRef, type ProviderRule, providerRuleOf } from './provider-rule.ts'
 
 /** What one call may use, over all its attempts together. */
 export interface Limits {
@@ -16,9 +15,19 @@ export interface Limits {
    * remains, so that a provider that never answers leaves time for the next.
    */
   readonly timeoutMs?: number | undefined
+  /** Milliseconds until something of a stream can be seen, keep-alives not counted; default 60,000. */
+  readonly firstTokenMs?: number | undefined
+  /** Milliseconds of silence within a stream, not counting the time nobody reads it; default 30,000. */
+  readonly idleMs?: number | undefined
   /** USD at the most, by the high estimate: an attempt that could break it is not made. */
   readonly maxCostUsd?: number | undefined
 }
+
+/**
+ * A stream that breaks after something of it was seen: `fail` says so and keeps what there is; `restart` says so and
+ * begins again; `continue` takes the text up elsewhere, if the seam can be verified.
+ */
+export type OnBroken = 'fail' | 'restart' | 'continue'
 
 /** Which model, then where to run it, then under which rules. */
 export interface TaskPolicy<Model = ModelRef, Place = ProviderRef> {
@@ -31,6 +40,8 @@ export interface TaskPolicy<Model = ModelRef, Place = ProviderRef> {
   /** A hard rule, for every attempt. */
   readonly data?: DataRule | undefined
   readonly limits?: Limits | undefined
+  /** What to do when a stream breaks after its first content; default `fail`. */
+  readonly onBroken?: OnBroken | undefined
   /** Settings for every request of the task: temperature, max_tokens, reasoning and so on. */
   readonly request?: RequestSettings | undefined
 }
@@ -44,12 +55,21 @@ export interface Policy {
   readonly named: { readonly models: readonly string[]; readonly places: readonly string[] }
   readonly sticky: boolean
   readonly data: DataRule
-  readonly limits: { readonly attempts: number; readonly timeoutMs: number; readonly maxCostUsd: number | null }
+  readonly limits: {
+    readonly attempts: number
+    readonly timeoutMs: number
+    readonly firstTokenMs: number
+    readonly idleMs: number
+    readonly maxCostUsd: number | null
+  }
+  readonly onBroken: OnBroken
   readonly request: RequestSettings
 }
 
 const DEFAULT_ATTEMPTS = 4
 const DEFAULT_TIMEOUT = 600_000
+const DEFAULT_FIRST_TOKEN = 60_000
+const DEFAULT_IDLE = 30_000
 
 const positive = z.number().check(z.gt(0))
 const dataRule = z.strictObject({
@@ -59,6 +79,8 @@ const dataRule = z.strictObject({
 const limits = z.strictObject({
   attempts: z.optional(z.int().check(z.gte(1), z.lte(100))),
   timeoutMs: z.optional(positive),
+  firstTokenMs: z.optional(positive),
+  idleMs: z.optional(positive),
   maxCostUsd: z.optional(positive),
 })
 const rule = z.custom<(...args: never[]) => unknown>((value) => typeof value === 'function', 'expected a rule')
@@ -71,6 +93,7 @@ const taskPolicy = z.strictObject({
   session: z.optional(z.enum(['sticky', 'off'])),
   data: z.optional(dataRule),
   limits: z.optional(limits),
+  onBroken: z.optional(z.enum(['fail', 'restart', 'continue'])),
   request: z.optional(settings),
 })
 
@@ -84,7 +107,10 @@ const EXPECTED: Readonly<Record<string, string>> = {
   limits: 'an object of limits',
   'limits.attempts': 'a whole number from 1 to 100',
   'limits.timeoutMs': 'milliseconds above 0',
+  'limits.firstTokenMs': 'milliseconds above 0',
+  'limits.idleMs': 'milliseconds above 0',
   'limits.maxCostUsd': 'USD above 0',
+  onBroken: '"fail", "restart" or "continue"',
   request: 'an object of request settings',
 }
 
@@ -103,24 +129,30 @@ export function policyOf(given: unknown, about: { task: string; field: string; p
     throw new ConfigError(where, `${unknown('provider', name, providers)}`)
   }
   const { attempts = DEFAULT_ATTEMPTS, timeoutMs = DEFAULT_TIMEOUT, maxCostUsd = null } = policy.limits ?? {}
+  const { firstTokenMs = DEFAULT_FIRST_TOKEN, idleMs = DEFAULT_IDLE } = policy.limits ?? {}
   return Object.freeze({
     task,
-    models: models.rule,
-    places: places.rules,
+    models: typeof policy.model === 'function' ? guardedModels(models.rule, `${field}.model`) : models.rule,
+    places: places.rules.map((rule) => guardedPlaces(rule, `${field}.provider`)),
     named: { models: models.named, places: places.named },
     sticky: policy.session !== 'off',
     data: Object.freeze({ ...policy.data }),
-    limits: Object.freeze({ attempts, timeoutMs, maxCostUsd }),
+    limits: Object.freeze({ attempts, timeoutMs, firstTokenMs, idleMs, maxCostUsd }),
+    onBroken: policy.onBroken ?? 'fail',
     request: policy.request ?? {},
   })
 }
 
 /** Options may tighten what the policy allows, never relax it. */
-export function tightened(policy: Policy, given: { limits?: Limits | undefined; data?: DataRule | undefined }): Policy {
+export function tightened(
+  policy: Policy,
+  given: { limits?: Limits | undefined; data?: DataRule | undefined },
+  of = 'options',
+): Policy {
   if (given.limits === undefined && given.data === undefined) return policy
-  if (given.limits !== undefined) check(limits, given.limits, 'options.limits', 'limits')
-  if (given.data !== undefined) check(dataRule, given.data, 'options.data', 'data')
-  const { attempts, timeoutMs, maxCostUsd } = policy.limits
+  if (given.limits !== undefined) check(limits, given.limits, `${of}.limits`, 'limits')
+  if (given.data !== undefined) check(dataRule, given.data, `${of}.data`, 'data')
+  const { attempts, timeoutMs, firstTokenMs, idleMs, maxCostUsd } = policy.limits
   const tighter = given.limits ?? {}
   const cost = Math.min(maxCostUsd ?? Number.POSITIVE_INFINITY, tighter.maxCostUsd ?? Number.POSITIVE_INFINITY)
   return {
@@ -129,17 +161,11 @@ export function tightened(policy: Policy, given: { limits?: Limits | undefined; 
     limits: {
       attempts: Math.min(attempts, tighter.attempts ?? attempts),
       timeoutMs: Math.min(timeoutMs, tighter.timeoutMs ?? timeoutMs),
+      firstTokenMs: Math.min(firstTokenMs, tighter.firstTokenMs ?? firstTokenMs),
+      idleMs: Math.min(idleMs, tighter.idleMs ?? idleMs),
       maxCostUsd: cost === Number.POSITIVE_INFINITY ? null : cost,
     },
   }
-}
-
-/** `unknown task "rply": expected one of reply, tag; did you mean "reply"?` */
-export function unknown(what: string, name: string, known: readonly string[]): string {
-  const [closest] = nearest(name, known, 1)
-  const expected = known.length === 0 ? 'there is none' : `expected one of ${[...known].sort().slice(0, 12).join(', ')}`
-  const shown = name.length > 80 ? `${name.slice(0, 79)}…` : name
-  return `unknown ${what} ${JSON.stringify(shown)}: ${expected}${closest === undefined ? '' : `; did you mean "${closest}"?`}`
 }
 
 /** Throws for the first thing that is wrong, by its place, by what was expected and by the kind of what came. */
@@ -167,8 +193,8 @@ export function check(schema: z.ZodMiniType, value: unknown, field: string, with
 }
 
 const OPTIONS: Readonly<Record<string, readonly string[]>> = {
-  '': ['model', 'provider', 'session', 'data', 'limits', 'request'],
-  limits: ['attempts', 'timeoutMs', 'maxCostUsd'],
+  '': ['model', 'provider', 'session', 'data', 'limits', 'onBroken', 'request'],
+  limits: ['attempts', 'timeoutMs', 'firstTokenMs', 'idleMs', 'maxCostUsd'],
   data: ['training', 'retention'],
   model: ['model', 'request'],
 }

@@ -1,5 +1,8 @@
 import type { Offer } from './catalog.ts'
+import { ConfigError } from './errors.ts'
+import { fields } from './fields.ts'
 import type { Facts } from './model-rule.ts'
+import { kindOf, ruled } from './options.ts'
 
 /** A provider, or a host behind one: `openrouter/anthropic`. */
 export type ProviderRef = string
@@ -114,6 +117,28 @@ export function providerRuleOf(given: ProviderRef | readonly (ProviderRef | Prov
   }
   flush()
   return { rules, named }
+}
+
+/** A rule of the user's: it ranks what it is given, and nothing else gets into a plan past the data policy. */
+export function guardedPlaces(rule: ProviderRule, field: string): ProviderRule {
+  return (offers, facts) => {
+    const given = [...offers]
+    const ranked: unknown = ruled(field, () => rule(offers, facts))
+    if (!Array.isArray(ranked)) throw new ConfigError(field, `expected the rule to give a list, got ${kindOf(ranked)}`)
+    for (const [index, place] of ranked.entries()) {
+      if (isPlace(place, given)) continue
+      const expected = 'expected the rule to give some of the places it was given'
+      throw new ConfigError(field, `${expected}, got ${kindOf(place)} at place ${index + 1}`)
+    }
+    return ranked
+  }
+}
+
+function isPlace(value: unknown, given: readonly RankedOffer[]): boolean {
+  const place = fields(value)
+  if (place === undefined || !given.some(({ offer }) => offer === place.offer)) return false
+  const { because, hosts, avoided, othersAllowed } = place
+  return [because, hosts, avoided].every(Array.isArray) && typeof othersAllowed === 'boolean'
 }
 
 interface Place {

@@ -5,6 +5,7 @@ import { groq as groqDialect } from './dialects/groq.ts'
 import { openrouter as openrouterDialect } from './dialects/openrouter.ts'
 import { ConfigError } from './errors.ts'
 import type { ListedModel } from './listing.ts'
+import { A_FUNCTION, A_LIST, A_STRING, AN_OBJECT, checkOptions, type Expectation, expected, kindOf } from './options.ts'
 import type { PriceList } from './price.ts'
 import { type Redact, redactor } from './redact.ts'
 import { type Fetch, fetchWire } from './wires/fetch.ts'
@@ -86,6 +87,37 @@ export interface CompatibleOptions<Name extends string, ModelId extends string> 
 const TWO_HOURS = 7_200_000
 const TEN_MINUTES = 600_000
 
+const ACCOUNT: Readonly<Record<string, Expectation>> = {
+  // What a key and an address have to be is looked at more closely below.
+  apiKey: expected('a key', () => true),
+  baseURL: expected('an absolute URL, e.g. "https://api.example.com/v1"', (value) => typeof value === 'string'),
+  dataTerms: expected("{ training: false, retention: 'zero' | 'provider' }", isDataTerms),
+  wire: expected('a wire such as fetchWire()', (value) => hasMethod(value, 'send')),
+  client: expected('an OpenAI client', (value) => hasMethod(value, 'withOptions')),
+  fetch: A_FUNCTION,
+  headers: expected('an object of headers', isRecord),
+  models: expected('a list of model ids, or of objects with one', Array.isArray),
+}
+const A_HEADER_TEXT = expected('a string that fits a header', isHeaderText)
+const TIERS = ['auto', 'on_demand', 'flex', 'performance']
+const GROQ: Readonly<Record<string, Expectation>> = {
+  ...ACCOUNT,
+  serviceTier: expected(`one of ${TIERS.join(', ')}`, (value) => typeof value === 'string' && TIERS.includes(value)),
+}
+const OPENROUTER: Readonly<Record<string, Expectation>> = {
+  ...ACCOUNT,
+  title: A_HEADER_TEXT,
+  referer: A_HEADER_TEXT,
+  categories: expected('a list of words', (value) => Array.isArray(value) && value.every(isHeaderText)),
+  preferences: AN_OBJECT,
+  plugins: A_LIST,
+}
+const COMPATIBLE: Readonly<Record<string, Expectation>> = {
+  ...ACCOUNT,
+  name: A_STRING,
+  prices: expected('price lists by model id', isRecord),
+}
+
 /**
  * Groq. The key is `apiKey`, or `GROQ_API_KEY` from the environment.
  *
@@ -95,6 +127,7 @@ const TEN_MINUTES = 600_000
  * ```
  */
 export function groq(options: GroqOptions = {}): Provider<'groq'> {
+  checkOptions(options, { of: 'groq', says: 'an object such as { apiKey }', known: GROQ })
   const { serviceTier, models = [], ...account } = options
   return createProvider({
     name: 'groq',
@@ -118,6 +151,7 @@ export function groq(options: GroqOptions = {}): Provider<'groq'> {
  * ```
  */
 export function openrouter(options: OpenRouterOptions = {}): Provider<'openrouter'> {
+  checkOptions(options, { of: 'openrouter', says: 'an object such as { apiKey, title }', known: OPENROUTER })
   const { title, referer, categories, preferences, plugins, models = [], ...account } = options
   const headers: Record<string, string> = {}
   if (referer !== undefined) headers['http-referer'] = referer
@@ -148,6 +182,7 @@ export function openrouter(options: OpenRouterOptions = {}): Provider<'openroute
 export function compatible<const Name extends string, const ModelId extends string = string>(
   options: CompatibleOptions<Name, ModelId>,
 ): Provider<Name, ModelId> {
+  checkOptions(options, { of: 'compatible', says: 'an object such as { name, baseURL }', known: COMPATIBLE })
   const { name, models = [], prices = {}, ...account } = options
   if (typeof name !== 'string' || !/^[a-z0-9][a-z0-9._-]*$/i.test(name)) {
     throw new ConfigError('compatible.name', `expected letters, digits, ".", "_" or "-", got ${kindOf(name)}`)
@@ -215,7 +250,7 @@ function createProvider<Name extends string, ModelId extends string = string>(
   return Object.freeze({
     ...rest,
     dataTerms: Object.freeze({ ...account.dataTerms }),
-    redact: redactor(key === undefined ? [] : [key]),
+    redact: redactor(secretsOf(key, account)),
     // The key lives in this closure and nowhere else.
     send: ({ method, path, headers: extra, body = null, signal }: ProviderRequest) =>
       wire.send({
@@ -227,6 +262,15 @@ function createProvider<Name extends string, ModelId extends string = string>(
         signal,
       }),
   })
+}
+
+/** Headers that carry a secret, by what they are usually called. */
+const SECRET_HEADER = /auth|key|token|secret|cookie/i
+
+function secretsOf(key: string | undefined, { client, headers = {} }: AccountOptions): string[] {
+  const inHeaders = Object.entries(headers).flatMap(([header, value]) => (SECRET_HEADER.test(header) ? [value] : []))
+  const borrowed: unknown = client?.apiKey
+  return [key, borrowed, ...inHeaders].filter((secret) => typeof secret === 'string')
 }
 
 function keyOf(parts: ProviderParts<string>, borrowed: boolean): string | undefined {
@@ -264,6 +308,9 @@ function baseOf(field: string, address: string, borrowed: boolean): string {
   if (url.username !== '' || url.password !== '') {
     throw new ConfigError(field, 'expected a URL without a user and a password: pass the key as apiKey')
   }
+  if (/\/(chat\/completions|models)\/*$/.test(url.pathname)) {
+    throw new ConfigError(field, 'expected the address below which /chat/completions lies, without that path itself')
+  }
   if (url.search !== '' || url.hash !== '') throw new ConfigError(field, 'expected a URL without "?" and "#"')
   if (url.protocol !== 'https:' && !(url.protocol === 'http:' && isLoopback(url.hostname))) {
     throw new ConfigError(field, `expected https (http only on this machine), got ${url.protocol}//${url.hostname}`)
@@ -288,10 +335,29 @@ function headerValue(field: string, header: string, value: unknown): string {
   if (header.toLowerCase() === 'authorization') {
     throw new ConfigError(field, 'expected any header but this one: pass the key as apiKey')
   }
-  if (typeof value !== 'string' || !/^[\t\x20-\x7e\x80-\xff]*$/.test(value)) {
-    throw new ConfigError(field, `expected a string that fits a header, got ${kindOf(value)}`)
-  }
+  if (!isHeaderText(value)) throw new ConfigError(field, `expected a string that fits a header, got ${kindOf(value)}`)
   return value
+}
+
+function isHeaderText(value: unknown): value is string {
+  return typeof value === 'string' && /^[\t\x20-\x7e\x80-\xff]*$/.test(value)
+}
+
+function isRecord(value: unknown): value is object {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function hasMethod(value: unknown, name: string): boolean {
+  return typeof value === 'object' && value !== null && typeof Reflect.get(value, name) === 'function'
+}
+
+function isDataTerms(value: unknown): boolean {
+  if (!isRecord(value)) return false
+  return Object.entries(value).every(([name, term]: [string, unknown]) => {
+    if (term === undefined) return true
+    if (name === 'training') return typeof term === 'boolean'
+    return name === 'retention' && (term === 'zero' || term === 'provider')
+  })
 }
 
 function declared(provider: string, models: readonly (string | ListedModel)[]): ListedModel[] {
@@ -305,16 +371,6 @@ function declared(provider: string, models: readonly (string | ListedModel)[]): 
     }
     return typeof model === 'string' ? { id } : model
   })
-}
-
-/** What a value is, without telling it. */
-export function kindOf(value: unknown): string {
-  if (value === null) return 'null'
-  if (value === '') return 'an empty string'
-  if (typeof value === 'string') return /[\r\n\0]/.test(value) ? 'a string with a line break' : 'a string'
-  if (Array.isArray(value)) return value.length === 0 ? 'an empty array' : 'an array'
-  if (value === undefined) return 'nothing'
-  return typeof value === 'object' ? 'an object' : `a ${typeof value}`
 }
 
 function environment(name: string): string | undefined {

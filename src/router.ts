@@ -1,11 +1,12 @@
-import type { Answer } from './answer.ts'
 import { attempt } from './attempt.ts'
 import { createCancellation } from './cancellation.ts'
 import { loadSnapshot } from './catalog/snapshot.ts'
 import { type Catalog, createCatalog } from './catalog.ts'
-import { type AssistantMessage, type Finish, type Input, needsOf, type RequestSettings, type ToolCall } from './chat.ts'
-import { checkedInput, checkedOptions, checkedProviders, checkedSession } from './checks.ts'
+import type { Input, RequestSettings } from './chat.ts'
+import { checkedCall, checkedInput, checkedNeeds, checkedOptions, checkedProviders, checkedSession } from './checks.ts'
 import { type Clock, isoTime, systemClock, utcMinutes } from './clock.ts'
+import { type Completion, completionOf } from './completion.ts'
+import { type CompletionStream, createStream } from './completion-stream.ts'
 import type { DataRule } from './dialects/dialect.ts'
 import { errorOf } from './door.ts'
 import { ConfigError } from './errors.ts'
@@ -16,36 +17,18 @@ import { createLedger, type Ledger } from './ledger.ts'
 import type { ListedModel } from './listing.ts'
 import type { Facts } from './model-rule.ts'
 import { UNKNOWN } from './money.ts'
+import { kindOf, unknown } from './options.ts'
 import type { Plan } from './plan.ts'
 import { makePlan, type Planned } from './planner.ts'
-import { type Limits, type Policy, policyOf, type TaskPolicy, tightened, unknown } from './policy.ts'
+import { type Limits, type Policy, policyOf, type TaskPolicy, tightened } from './policy.ts'
 import { bound, type PriceList } from './price.ts'
-import { kindOf, type Provider } from './provider.ts'
+import type { Provider } from './provider.ts'
 import { type Refreshed, type RefreshOptions, refresh } from './refresh.ts'
 import { createWalk, type Outcome, run } from './runner.ts'
 import { createSessions } from './session.ts'
 import { withSettings } from './settings.ts'
 import { recordOf } from './settle.ts'
 import type { UsageRecord } from './usage.ts'
-
-/** What a call answers. */
-export interface Completion {
-  readonly text: string
-  /** What the model showed of its thinking, if anything. */
-  readonly reasoning: string | null
-  readonly toolCalls: readonly ToolCall[]
-  /** Push it to the history as it is: it may be sent to any provider. */
-  readonly message: AssistantMessage
-  readonly finish: Finish
-  /** Who really answered. */
-  readonly model: string
-  readonly provider: string
-  readonly host: string | null
-  readonly usage: UsageRecord
-  readonly plan: Plan
-  /** The provider's body, untouched. */
-  readonly raw: unknown
-}
 
 export interface CallOptions {
   /** Keeps a conversation where its prompt cache is warm. Any string; only a keyed hash of it is kept. */
@@ -105,10 +88,19 @@ export interface Router<Task extends string = string> {
    * ```
    */
   complete(task: Task | TaskPolicy, input: Input, options?: CallOptions): Promise<Completion>
+  /**
+   * The same, as it comes. Nothing is sent before it is read.
+   *
+   * @example
+   * ```ts
+   * for await (const text of router.stream('reply', messages).text) process.stdout.write(text)
+   * ```
+   */
+  stream(task: Task | TaskPolicy, input: Input, options?: CallOptions): CompletionStream
   /** What `complete` would do, and why, without sending anything. */
   plan(task: Task | TaskPolicy, input: Input, options?: CallOptions): Promise<Plan>
   /** The same verbs, bound to a session. */
-  session(id: string, options?: CallOptions): Pick<Router<Task>, 'complete' | 'plan'>
+  session(id: string, options?: CallOptions): Pick<Router<Task>, 'complete' | 'stream' | 'plan'>
   readonly catalog: RouterCatalog
   readonly ledger: Ledger
   on(listener: Listener): () => void
@@ -159,7 +151,8 @@ export function createRouter<
     about: { task: string; field: string; providers: readonly string[] },
   ): Policy {
     const own = policyOf(policy, about)
-    return tightened({ ...own, request: withDefaults(own.request) }, { limits: options.limits, data: options.data })
+    const all = { limits: options.limits, data: options.data }
+    return tightened({ ...own, request: withDefaults(own.request) }, all, 'createRouter')
   }
 
   function withDefaults(request: RequestSettings): RequestSettings {
@@ -207,14 +200,14 @@ export function createRouter<
   /** All that a call reads is read here, so that planning can be pure. */
   async function gather(task: string | TaskPolicy, input: Input, given: CallOptions) {
     const own = policyFor(task)
-    const policy = tightened(own, given)
+    const policy = tightened(own, checkedCall(given))
     const request = withSettings(checkedInput(input), policy.request, given.request)
     await loaded
     const date = clock.date()
     const at = isoTime(date)
     const asked = given.session !== undefined && policy.sticky
     const session = asked ? await sessions.hash(checkedSession(given.session)) : null
-    const facts = factsOf(needsOf(request), { date, day: at.slice(0, 10) })
+    const facts = factsOf(checkedNeeds(request), { date, day: at.slice(0, 10) })
     const warm = session === null ? null : sessions.warm(session, clock.now())
     return { at, policy, request, facts, session, planning: { policy, providers, facts, session: { asked, warm } } }
   }
@@ -233,12 +226,12 @@ export function createRouter<
     }
   }
 
-  async function complete(task: string | TaskPolicy, input: Input, given: CallOptions = {}): Promise<Completion> {
+  /** Reads, plans, and makes ready to run. */
+  async function begin(task: string | TaskPolicy, input: Input, given: CallOptions) {
     if (closing.canceled) throw new ConfigError('router', 'it is closed: create another one')
     const startedAt = clock.now()
-    const gathered = await gather(task, input, given)
-    const { at, policy, request, facts, session } = gathered
-    const planned = makePlan(gathered.planning)
+    const { at, policy, request, facts, session, planning } = await gather(task, input, given)
+    const planned = makePlan(planning)
     const cancellation = createCancellation(given.signal, closing)
     const call: Call = {
       id: newId(random),
@@ -252,14 +245,31 @@ export function createRouter<
       cancellation,
       session,
     }
-    if (events.heard) events.emit({ type: 'plan-made', call: call.id, plan: planned.plan })
-    const walk = createWalk(call, planned.ways, events)
+    const { plan, ways } = planned
+    if (events.heard) events.emit({ type: 'plan-made', call: call.id, plan })
+    return {
+      call,
+      plan,
+      walk: createWalk(call, ways, events),
+      settle(outcome: Outcome) {
+        cancellation.release()
+        return settle(call, planned, outcome, given)
+      },
+    }
+  }
+
+  async function complete(task: string | TaskPolicy, input: Input, given: CallOptions = {}): Promise<Completion> {
+    const begun = await begin(task, input, given)
+    const { call, plan, walk } = begun
     const outcome = await run(walk, (order) => attempt(call, order))
-    cancellation.release()
-    const usage = settle(call, planned, outcome, given)
+    const usage = begun.settle(outcome)
     const { won } = outcome
-    if (won?.answer == null) throw errorOf({ call, plan: planned.plan, outcome, usage })
-    return completionOf(won.answer, { usage, plan: planned.plan, raw: won.body, model: won.way.step.model })
+    if (won?.answer == null) throw errorOf({ call, plan, outcome, usage })
+    return completionOf(won.answer, { usage, plan, raw: won.body, planned: won.way.step.model })
+  }
+
+  function stream(task: string | TaskPolicy, input: Input, given: CallOptions = {}): CompletionStream {
+    return createStream(() => begin(task, input, given), tracked)
   }
 
   function settle(call: Call, { plan, ways }: Planned, outcome: Outcome, given: CallOptions): UsageRecord {
@@ -310,6 +320,7 @@ export function createRouter<
 
   const verbs = {
     complete: (task: string | TaskPolicy, input: Input, given?: CallOptions) => tracked(complete(task, input, given)),
+    stream,
     plan: async (task: string | TaskPolicy, input: Input, given: CallOptions = {}) =>
       makePlan((await gather(task, input, given)).planning).plan,
   }
@@ -320,6 +331,8 @@ export function createRouter<
       return Object.freeze({
         complete: (task: string | TaskPolicy, input: Input, given: CallOptions = {}) =>
           verbs.complete(task, input, { ...bound, ...given, session: id }),
+        stream: (task: string | TaskPolicy, input: Input, given: CallOptions = {}) =>
+          stream(task, input, { ...bound, ...given, session: id }),
         plan: (task: string | TaskPolicy, input: Input, given: CallOptions = {}) =>
           verbs.plan(task, input, { ...bound, ...given, session: id }),
       })
@@ -343,27 +356,6 @@ export function createRouter<
 
 /** How much the newest call counts in an offer's speed. */
 const SPEED_WEIGHT = 0.2
-
-function completionOf(
-  answer: Answer,
-  about: { usage: UsageRecord; plan: Plan; raw: unknown; model: string },
-): Completion {
-  const { text, reasoning, toolCalls, message, finish, host } = answer
-  const { usage, plan, raw } = about
-  return {
-    text,
-    reasoning,
-    toolCalls,
-    message,
-    finish,
-    model: usage.model.served ?? about.model,
-    provider: usage.provider ?? '',
-    host,
-    usage,
-    plan,
-    raw,
-  }
-}
 
 function withPrices(own: readonly ListedModel[], priced: readonly ListedModel[]): readonly ListedModel[] {
   const rows = new Map(own.map((model) => [model.id, model]))

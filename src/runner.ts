@@ -41,7 +41,12 @@ export function createWalk(call: Call, ways: readonly Way[], events: Events): Wa
         last = last === null || stopped.kind === 'canceled' || stopped.code === 'cost' ? stopped : last
         return null
       }
-      const order = { ...move, n: attempts.length + 1, timeLimit: timeLimit(call, left.length > 0) }
+      const order = {
+        ...move,
+        request: call.request,
+        n: attempts.length + 1,
+        timeLimit: timeLimit(call, left.length > 0),
+      }
       if (events.heard) {
         const { n, role, way } = order
         const { model, provider } = way.step
@@ -69,10 +74,10 @@ export async function run(walk: Walk, attempt: (order: Order) => Promise<Attempt
   return walk.outcome()
 }
 
-/** While another step is left, a provider that never answers may not use up its time. */
-function timeLimit({ clock, deadline }: Call, othersLeft: boolean): number {
+/** While another attempt may follow, a provider that never answers may not use up its time. */
+function timeLimit({ clock, deadline }: Call, othersMayFollow: boolean): number {
   const remaining = deadline - clock.now()
-  return othersLeft ? remaining / 2 : remaining
+  return othersMayFollow ? remaining / 2 : remaining
 }
 
 /** Why another attempt may not be made; looked at before each one. */

@@ -40,6 +40,8 @@ export interface Dialect {
     readonly variants: boolean
     /** Takes a JSON format and tools in one request. */
     readonly formatWithTools: boolean
+    /** Does not charge for an answer that ends in an error. */
+    readonly insured: boolean
   }
   /** Whether the id stands for a choice the provider makes itself, so that any model may answer. */
   isRouter(wireModel: string): boolean
@@ -90,6 +92,7 @@ export function createDialect(differences: Differences): Dialect {
     sessions: false,
     variants: false,
     formatWithTools: true,
+    insured: false,
     ...differences.supports,
   }
   return Object.freeze({

@@ -57,7 +57,7 @@ const HOSTS: Readonly<Record<string, string>> = {
 
 export const openrouter: Dialect = createDialect({
   name: 'openrouter',
-  supports: { hosts: true, dataRules: true, sessions: true, variants: true },
+  supports: { hosts: true, dataRules: true, sessions: true, variants: true, insured: true },
   // `openrouter/auto` and its kin, `~author/family-latest`, and presets.
   isRouter: (model) => model.startsWith('openrouter/') || model.startsWith('~') || model.includes('@preset/'),
   body,

@@ -11,8 +11,7 @@ import { measurePlanning } from './planning.ts'
 const ROUNDS = Number(process.env.ROUNDS ?? 15)
 const CALLS = Number(process.env.CALLS ?? 300)
 
-const server = fork(new URL('./raw-server.ts', import.meta.url), {
-  execArgv: process.execArgv,
+const server = fork(new URL('./raw-server.js', import.meta.url), {
   stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
 })
 const port = await new Promise<string>((resolve) => server.stdout?.once('data', (data) => resolve(String(data).trim())))

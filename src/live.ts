@@ -1,0 +1,175 @@
+import type { Reading } from './answer.ts'
+import { type Assembly, createAssembly, type Delta } from './assembly.ts'
+import { isSuccess, parsed, refusal } from './attempt.ts'
+import { type AttemptResult, type Call, type Order, openExchange } from './exchange.ts'
+import { type Failure, failure } from './failure.ts'
+import { createEventReader, type EventReader } from './sse.ts'
+import { broken, readText, TooLarge, type WireReply } from './wires/wire.ts'
+
+/** An answer on its way. */
+export interface Live {
+  /**
+   * Reads until something can be seen, and pushes it to `out`; nothing pushed means that the answer is over. It never
+   * throws: what went wrong is in the result.
+   */
+  read(out: Delta[]): Promise<void>
+  /** What it says so far. */
+  readonly assembly: Assembly
+  /** Stops it now; what has been said and used until then is kept. */
+  stop(failed?: Failure): void
+  /** The attempt, once it is over; `null` before. */
+  readonly result: AttemptResult | null
+}
+
+/** Decoded bytes, over the whole stream and before anything can be seen of it. */
+const MOST_BYTES = 64 * 1024 * 1024
+const MOST_BYTES_UNSEEN = 1024 * 1024
+const MOST_ERROR_BYTES = 64 * 1024
+
+interface Incoming {
+  readonly reply: WireReply
+  readonly reader: ReadableStreamDefaultReader<Uint8Array>
+  readonly events: EventReader
+}
+
+type Ending = Reading & { readonly body?: unknown }
+
+/** One exchange with one offer, for an answer that comes in pieces. */
+export function openLive(call: Call, order: Order): Live {
+  const { firstTokenMs, idleMs } = call.policy.limits
+  const exchange = openExchange(call, { ...order, timeLimit: Math.min(order.timeLimit, firstTokenMs) })
+  const { dialect } = order.way.provider
+  const assembly = createAssembly()
+  /** Events that came with the same bytes, read one by one: the first can be seen before the last is parsed. */
+  const queue: { readonly data: string; readonly event: string | undefined }[] = []
+  let result: AttemptResult | null = null
+  let incoming: Incoming | null = null
+  let whole: Ending | null = null
+  let bytes = 0
+  let seen = false
+
+  async function read(out: Delta[]): Promise<void> {
+    if (result !== null) return
+    try {
+      if (incoming === null && whole === null) await open()
+      if (whole !== null) {
+        readWhole(whole, out)
+        return
+      }
+      if (seen) exchange.limit(idleMs, 'stalled')
+      while (out.length === 0 && assembly.broken === null && !assembly.done) {
+        const next = queue.shift()
+        if (next === undefined) {
+          if (!(await feed())) break
+          continue
+        }
+        assembly.take(next.data, next.event, out)
+        // Only what was said is progress; a keep-alive is not.
+        if (seen) exchange.limit(idleMs, 'stalled')
+      }
+      if (out.length > 0) see()
+      else end(said())
+    } catch (error) {
+      // Once the reason to finish was given, everything was said: what breaks after it takes nothing away.
+      end(
+        assembly.finished && !call.cancellation.canceled ? said() : { ...heard(), failure: exchange.failureOf(error) },
+      )
+    }
+  }
+
+  function see(): void {
+    if (seen) return
+    seen = true
+    exchange.noteFirst()
+  }
+
+  /** One read from the network; false when there is no more. */
+  async function feed(): Promise<boolean> {
+    if (incoming === null) return false
+    const { done, value } = await exchange.until(broken(incoming.reader.read()))
+    if (done) return false
+    bytes += value.byteLength
+    if (bytes > (seen ? MOST_BYTES : MOST_BYTES_UNSEEN)) throw new TooLarge('too many bytes')
+    incoming.events.feed(value)
+    return true
+  }
+
+  async function open(): Promise<void> {
+    const reply = await exchange.send({ stream: true })
+    if (isSuccess(reply) && reply.body !== null && isStream(reply)) {
+      const events = createEventReader((data, event) => queue.push({ data, event }))
+      incoming = { reply, reader: reply.body.getReader(), events }
+      return
+    }
+    // An error, or something that came whole although a stream was asked for: an error in a 200, a page, an answer.
+    const text = await readText(reply, {
+      most: isSuccess(reply) ? MOST_BYTES : MOST_ERROR_BYTES,
+      until: exchange.until,
+    })
+    const body = parsed(text)
+    if (!isSuccess(reply)) whole = refusal(body, text, order.way, reply)
+    else if (body !== undefined) whole = { ...dialect.read(body, reply), body }
+    else {
+      const kind = text.trim() === '' ? 'empty' : 'bad-response'
+      whole = { answer: null, failure: failure(kind, { status: reply.status }) }
+    }
+  }
+
+  /** An answer that came at once is handed out at once. */
+  function readWhole(ending: Ending, out: Delta[]): void {
+    const { answer } = ending
+    if (answer === null || ending.failure !== null || seen) {
+      end(ending)
+      return
+    }
+    see()
+    if (answer.reasoning) out.push({ type: 'reasoning-delta', text: answer.reasoning })
+    if (answer.text !== '') out.push({ type: 'text-delta', text: answer.text })
+    for (const [index, { id, name, json }] of answer.toolCalls.entries()) {
+      out.push({ type: 'tool-call-delta', index, id, name, arguments: json })
+    }
+    if (out.length === 0) end(ending)
+  }
+
+  /** What the end of the stream makes of what was said. */
+  function said(): Ending {
+    const reply = incoming?.reply ?? UNANSWERED
+    const chunk = assembly.broken
+    if (chunk?.malformed)
+      return { ...heard(), failure: failure('bad-response', { status: reply.status, code: 'malformed-chunk' }) }
+    if (chunk !== null) return { ...heard(), failure: dialect.fail(chunk.chunk, reply) }
+    if (assembly.done || assembly.finished) return dialect.read(assembly.body, reply)
+    return { ...heard(), failure: failure(bytes === 0 ? 'empty' : 'cut-off', { status: reply.status }) }
+  }
+
+  /** What there is of an answer, for the record: who gave it, and what it says it used. */
+  function heard(): { answer: Reading['answer'] } {
+    return { answer: incoming === null ? null : dialect.read(assembly.body, incoming.reply).answer }
+  }
+
+  function end(ending: Ending): void {
+    incoming?.reader.cancel().catch(() => {})
+    const body = ending.body ?? (incoming === null ? null : assembly.body)
+    result = exchange.end({ ...ending, body, ...(ending.failure === null ? { phase: 'done' } : {}) })
+  }
+
+  return {
+    read,
+    assembly,
+    stop(failed = failure('canceled')) {
+      if (result !== null) return
+      exchange.giveUp(undefined)
+      end({ ...heard(), failure: failed })
+    },
+    get result() {
+      return result
+    },
+  }
+}
+
+const UNANSWERED = { status: 0, headers: { get: () => null } }
+
+/** A server may forget to say what it sends; a page or a JSON body says so. */
+function isStream({ headers }: WireReply): boolean {
+  return !/json|html/i.test(headers.get('content-type') ?? '')
+}

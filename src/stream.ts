@@ -1,0 +1,176 @@
+import type { Answer } from './answer.ts'
+import type { Delta } from './assembly.ts'
+import { type Completion, completionOf } from './completion.ts'
+import { errorOf } from './door.ts'
+import type { PartialAnswer } from './errors.ts'
+import type { AttemptResult, Call, Order } from './exchange.ts'
+import { failure } from './failure.ts'
+import { continuing, type Glue, placeOf, plain, restarting, type StreamEvent } from './glue.ts'
+import { type Live, openLive } from './live.ts'
+import type { Plan } from './plan.ts'
+import type { Outcome, Walk } from './runner.ts'
+import { seamOf } from './seam.ts'
+import type { UsageRecord } from './usage.ts'
+
+/** A call that is ready to run. */
+export interface Begun {
+  readonly call: Call
+  readonly plan: Plan
+  readonly walk: Walk
+  /** Settles the call, once: its record. */
+  settle(outcome: Outcome): UsageRecord
+}
+
+/** What can be reached from outside while the events are waited for. */
+export interface Running {
+  live: Live | null
+  /** The model that is being asked. */
+  model: string
+  /** The loop was left early: what there is, is all there will be. */
+  stopped: boolean
+  resolve(completion: Completion): void
+  reject(error: unknown): void
+}
+
+const NO_SEAM = failure('bad-response', { code: 'seam', detail: 'it did not go on where the text broke off' })
+
+/**
+ * Walks the plan until an answer is whole, and hands it out as it comes. Until something of it can be seen, a failure
+ * is the next attempt's business and nobody else's; after that, the policy's `onBroken` decides, and the events say so.
+ */
+export async function* produce(begin: () => Promise<Begun>, running: Running): AsyncGenerator<StreamEvent, void> {
+  let begun: Begun
+  try {
+    begun = await begin()
+  } catch (error) {
+    running.reject(error)
+    throw error
+  }
+  const { call, walk } = begun
+  const seen = { text: '', reasoning: '' }
+  const deltas: Delta[] = []
+  const out: StreamEvent[] = []
+  let glue: Glue = plain()
+  let last: AttemptResult | null = null
+  let over = false
+  try {
+    for (let order = next(); order !== null; order = next()) {
+      const live = openLive(call, glue.fit(order))
+      running.live = live
+      running.model = order.way.step.model
+      let fits = true
+      while (fits) {
+        deltas.length = 0
+        out.length = 0
+        await live.read(deltas)
+        if (deltas.length === 0) break
+        for (const delta of deltas) {
+          fits = glue.take(delta, out)
+          if (!fits) break
+        }
+        for (const event of out) {
+          note(event)
+          yield event
+        }
+      }
+      if (!fits) live.stop(NO_SEAM)
+      last = settleLive()
+      if (last === null || last.failure === null || running.stopped) break
+      // What nobody has seen anything of is followed by the next attempt, joined the same way.
+      if (!glue.shown) continue
+      const then = afterBreak(order, live)
+      if (then === null) break
+      glue = then
+    }
+    over = true
+    const { answer, error } = ending()
+    if (error !== null) throw error
+    if (answer !== null) yield { type: 'end', finish: answer.finish }
+  } finally {
+    if (!over) {
+      // Left in the middle, by `break`, by an error of the consumer's, or by `return`.
+      running.stopped = true
+      running.live?.stop()
+      last = settleLive() ?? last
+      ending()
+    }
+  }
+
+  function next(): Order | null {
+    return running.stopped ? null : walk.next()
+  }
+
+  function note(event: StreamEvent): void {
+    if (event.type === 'text-delta') seen.text += event.text
+    else if (event.type === 'reasoning-delta') seen.reasoning += event.text
+    else if (event.type === 'restart') seen.text = seen.reasoning = ''
+  }
+
+  /** The attempt that has just ended goes on the bill. */
+  function settleLive(): AttemptResult | null {
+    const result = running.live?.result ?? null
+    running.live = null
+    if (result === null) return null
+    // A continuation that ended before it had written again what was said has not continued anything.
+    const unfit = result.failure === null && !glue.shown && (seen.text !== '' || seen.reasoning !== '')
+    const noted = unfit ? { ...result, failure: NO_SEAM } : result
+    walk.note(noted)
+    return noted
+  }
+
+  function afterBreak(order: Order, { assembly }: Live): Glue | null {
+    if (call.cancellation.canceled) return null
+    if (call.policy.onBroken === 'restart') return restarting(seen.text.length)
+    if (call.policy.onBroken === 'fail') return null
+    // No text to go on from: what was thought so far is thought again.
+    if (seen.text === '' && !assembly.callsTools) return restarting(0)
+    const seam = seamOf(seen.text, { assembly, request: call.request })
+    return seam === null ? null : continuing(seam, placeOf(order))
+  }
+
+  /** The record, then the completion or the error: settled once, whoever asks. */
+  function ending(): { answer: Answer | null; error: Error | null } {
+    const walked = walk.outcome()
+    const left = running.stopped && walked.won === null && walked.failure === null
+    const outcome = left ? { ...walked, failure: failure('canceled') } : walked
+    const usage = begun.settle(outcome)
+    const { plan } = begun
+    const result = outcome.won ?? last
+    const planned = result?.way.step.model ?? ''
+    if (outcome.won?.answer != null || (running.stopped && !call.cancellation.canceled)) {
+      const answer = whole(result?.answer ?? NOTHING)
+      running.resolve(completionOf(answer, { usage, plan, raw: result?.body ?? null, planned }))
+      return { answer, error: null }
+    }
+    const error = errorOf({ call, plan, outcome, usage, partial: partial() })
+    running.reject(error)
+    return { answer: null, error }
+  }
+
+  /** The answer as it was seen, which is more than the last attempt's when several were joined. */
+  function whole(answer: Answer): Answer {
+    if (answer.text === seen.text || seen.text === '') return answer
+    return { ...answer, text: seen.text, message: { ...answer.message, content: seen.text } }
+  }
+
+  /** What was seen of an answer that is not whole; `null` when nothing was. */
+  function partial(): PartialAnswer | null {
+    const toolCalls = last?.answer?.toolCalls ?? []
+    return seen.text === '' && seen.reasoning === '' && !glue.shown ? null : { ...seen, toolCalls }
+  }
+}
+
+const NOTHING: Answer = {
+  id: null,
+  model: null,
+  host: null,
+  message: { role: 'assistant', content: null },
+  text: '',
+  reasoning: null,
+  toolCalls: [],
+  finish: { reason: 'unknown', raw: null },
+  tokens: { prompt: null, cachedPrompt: null, cacheWrite: null, completion: null, reasoning: null, total: null },
+  reportedUsd: null,
+  tier: null,
+  queueMs: null,
+}

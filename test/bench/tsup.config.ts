@@ -1,0 +1,14 @@
+import { fileURLToPath } from 'node:url'
+import { defineConfig } from 'tsup'
+
+/** As users run it: bundled, without the wrappers that a development loader puts around every function. */
+export default defineConfig({
+  entry: ['test/bench/bench.ts', 'test/bench/raw-server.ts'],
+  format: 'esm',
+  target: 'es2022',
+  platform: 'node',
+  outDir: fileURLToPath(new URL('../../node_modules/.cache/modelfirst-bench', import.meta.url)),
+  external: ['openai'],
+  noExternal: [/^modelfirst/],
+  silent: true,
+})
