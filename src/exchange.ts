@@ -266,7 +266,12 @@ function told(failed: Failure, about: { call: Call; way: Way; reply: WireReply |
   const sent = textsOf([messages, tools, user, metadata]).join('\n')
   const quoted = (words: string | null) => (words === null ? null : quotable(way.provider.redact(words), sent))
   const code = quoted(failed.code)
-  return { ...failed, retryAfterMs, code: code !== null && CODE.test(code) ? code : null, detail: quoted(failed.detail) }
+  return {
+    ...failed,
+    retryAfterMs,
+    code: code !== null && CODE.test(code) ? code : null,
+    detail: quoted(failed.detail),
+  }
 }
 
 /** Nobody nests what a model reads deeper than this. */

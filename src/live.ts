@@ -1,10 +1,10 @@
 import type { Reading } from './answer.ts'
 import { type Assembly, createAssembly, type Delta } from './assembly.ts'
-import { isSuccess, parsed, refusal } from './attempt.ts'
+import { isSuccess, readWhole } from './attempt.ts'
 import { type AttemptResult, type Call, type Order, openExchange } from './exchange.ts'
 import { type Failure, failure } from './failure.ts'
 import { createEventReader, type EventReader } from './sse.ts'
-import { broken, readText, TooLarge, type WireReply } from './wires/wire.ts'
+import { broken, TooLarge, type WireReply } from './wires/wire.ts'
 
 /** An answer on its way. */
 export interface Live {
@@ -24,7 +24,6 @@ export interface Live {
 /** Decoded bytes, over the whole stream and before anything can be seen of it. */
 const MOST_BYTES = 64 * 1024 * 1024
 const MOST_BYTES_UNSEEN = 1024 * 1024
-const MOST_ERROR_BYTES = 64 * 1024
 
 interface Incoming {
   readonly reply: WireReply
@@ -53,7 +52,7 @@ export function openLive(call: Call, order: Order): Live {
     try {
       if (incoming === null && whole === null) await open()
       if (whole !== null) {
-        readWhole(whole, out)
+        handOut(whole, out)
         return
       }
       if (seen) exchange.limit(idleMs, 'stalled')
@@ -102,21 +101,11 @@ export function openLive(call: Call, order: Order): Live {
       return
     }
     // An error, or something that came whole although a stream was asked for: an error in a 200, a page, an answer.
-    const text = await readText(reply, {
-      most: isSuccess(reply) ? MOST_BYTES : MOST_ERROR_BYTES,
-      until: exchange.until,
-    })
-    const body = parsed(text)
-    if (!isSuccess(reply)) whole = refusal(body, text, order.way, reply)
-    else if (body !== undefined) whole = { ...dialect.read(body, reply), body }
-    else {
-      const kind = text.trim() === '' ? 'empty' : 'bad-response'
-      whole = { answer: null, failure: failure(kind, { status: reply.status }) }
-    }
+    whole = await readWhole(reply, { call, order, exchange })
   }
 
   /** An answer that came at once is handed out at once. */
-  function readWhole(ending: Ending, out: Delta[]): void {
+  function handOut(ending: Ending, out: Delta[]): void {
     const { answer } = ending
     if (answer === null || ending.failure !== null || seen) {
       end(ending)

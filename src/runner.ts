@@ -41,14 +41,11 @@ export function createWalk(call: Call, ways: readonly Way[], events: Events): Wa
         last = last === null || stopped.kind === 'canceled' || stopped.code === 'cost' ? stopped : last
         return null
       }
-      const order = {
-        ...move,
-        request: call.request,
-        n: attempts.length + 1,
-        timeLimit: timeLimit(call, left.length > 0),
-      }
+      const n = attempts.length + 1
+      const othersMayFollow = left.length > 0 && n < call.policy.limits.attempts
+      const order = { ...move, request: call.request, n, timeLimit: timeLimit(call, othersMayFollow) }
       if (events.heard) {
-        const { n, role, way } = order
+        const { role, way } = order
         const { model, provider } = way.step
         events.emit({ type: 'attempt-start', call: call.id, n, role, model, provider })
       }

@@ -1,4 +1,5 @@
 import type { HeaderReader } from '../answer.ts'
+import type { Clock } from '../clock.ts'
 
 /** One exchange as it goes out. */
 export interface WireRequest {
@@ -35,24 +36,66 @@ export class CutOff extends Error {}
 /** Waits for a step of an exchange, or for the exchange to be given up, whichever is first. */
 export type Await = <T>(step: Promise<T>) => Promise<T>
 
+export interface ReadOptions {
+  /** Decoded bytes at the most. */
+  readonly most: number
+  readonly until: Await
+}
+
+/** Reads a body to its end. */
+export async function readText(reply: WireReply, options: ReadOptions): Promise<string> {
+  let text = ''
+  await read(reply, options, (part) => {
+    text += part
+  })
+  return text
+}
+
+/** An error page may be any size, and may never end; its status and its beginning say it all. */
+const MOST_ERROR_BYTES = 64 * 1024
+const MOST_ERROR_TIME = 2000
+
+class LongEnough extends Error {}
+
+/** Reads the beginning of the page behind an error, as far as it comes soon. */
+export async function readError(reply: WireReply, { until, clock }: { until: Await; clock: Clock }): Promise<string> {
+  let text = ''
+  let stopTimer = () => {}
+  const late = new Promise<never>((_, reject) => {
+    stopTimer = clock.timer(MOST_ERROR_TIME, () => reject(new LongEnough()))
+  })
+  late.catch(() => {})
+  try {
+    await read(reply, { most: MOST_ERROR_BYTES, until: (step) => until(Promise.race([step, late])) }, (part) => {
+      text += part
+    })
+  } catch (error) {
+    if (!(error instanceof TooLarge || error instanceof CutOff || error instanceof LongEnough)) throw error
+  } finally {
+    stopTimer()
+  }
+  return text
+}
+
 /**
- * Reads a body to its end, up to `most` bytes. Each read is raced against giving up: a fetch body may stay pending for
- * ever after its signal was aborted (seen with Node 20).
+ * Each read is raced against giving up: a fetch body may stay pending for ever after its signal was aborted (seen with
+ * Node 20).
  */
-export async function readText(reply: WireReply, options: { most: number; until: Await }): Promise<string> {
-  if (reply.body === null) return ''
-  const { most, until } = options
+async function read(reply: WireReply, { most, until }: ReadOptions, take: (part: string) => void): Promise<void> {
+  if (reply.body === null) return
   const reader = reply.body.getReader()
   const decoder = new TextDecoder()
-  let text = ''
   let bytes = 0
   try {
     for (;;) {
       const { done, value } = await until(broken(reader.read()))
-      if (done) return text + decoder.decode()
+      if (done) return take(decoder.decode())
       bytes += value.byteLength
-      if (bytes > most) throw new TooLarge(`more than ${most} bytes`)
-      text += decoder.decode(value, { stream: true })
+      if (bytes > most) {
+        take(decoder.decode(value.subarray(0, most - bytes)))
+        throw new TooLarge(`more than ${most} bytes`)
+      }
+      take(decoder.decode(value, { stream: true }))
     }
   } catch (error) {
     // Not awaited: a body that does not come does not end on request either.
