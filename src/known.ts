@@ -4,7 +4,7 @@ import type { Provider } from './provider.ts'
 /** Any other string, without losing what the editor offers. */
 type Other = string & {}
 
-type ModelId<P> = KnownModel | KnownGroqId | (P extends Provider<string, infer Own> ? Own : never) | Other
+type ModelId<P> = KnownModel | KnownGroqId | OwnIds<P> | Other
 
 /** What may stand as a model: offered from the catalogue and from what the providers declare. */
 export type ModelOf<P> = ModelId<P> | { readonly model: ModelId<P>; readonly request?: object }
@@ -12,11 +12,12 @@ export type ModelOf<P> = ModelId<P> | { readonly model: ModelId<P>; readonly req
 /** What may stand as a place: a provider by name, or a host behind OpenRouter. */
 export type PlaceOf<P> =
   | (P extends Provider<infer Name> ? Name : never)
-  | (P extends Provider<'openrouter'> ? `openrouter/${KnownHost}` | `openrouter/${Other}` : never)
+  | (P extends Provider<'openrouter'> ? `openrouter/${KnownHost}` | (`openrouter/${string}` & {}) : never)
 
 /** An id that no list knows although its author is known is most likely mistyped. Right policies add nothing. */
 export type CheckedTasks<Tasks, P> = { readonly [Task in keyof Tasks]: CheckedPolicy<Tasks[Task], OwnIds<P>> }
 
+/** A provider that declares nothing has `string`, in which everything that the editor could offer would drown. */
 type OwnIds<P> = P extends Provider<string, infer Own> ? (string extends Own ? never : Own) : never
 
 type CheckedPolicy<Policy, Own> = Policy extends { readonly model: infer Model }
