@@ -146,13 +146,16 @@ export function costOf(bill: Bill): Cost {
   const most = bound(bill.tariff, {
     promptTokens: bill.tokens.prompt ?? promptTokens,
     // The most that it can have been says nothing about the least.
-    fewestPromptTokens: bill.tokens.prompt ?? 0,
+    fewestPromptTokens: bill.tokens.prompt === null ? 0 : bill.tokens.prompt,
     utcMinutes: bill.utcMinutes,
     maxCompletionTokens: bill.tokens.completion ?? completionTokens,
   })
   const low = bill.billed === 'yes' ? most.low : 0
   return { low, high: most.high, source: most.high === null ? 'unknown' : 'bounded' }
 }
+
+/** Where a part has no price of its own, any number of it gives the same sum: it is left with the rest. */
+const PRICED_ALIKE = 0
 
 /** The price of known tokens; `null` when what they are is not known well enough. */
 function pricedOf(tokens: Tokens, tariff: Tariff, utcMinutes: number): Priced | null {
@@ -167,9 +170,9 @@ function pricedOf(tokens: Tokens, tariff: Tariff, utcMinutes: number): Priced | 
     {
       prompt,
       completion,
-      cachedPrompt: tokens.cachedPrompt ?? 0,
-      cacheWrite: tokens.cacheWrite ?? 0,
-      reasoning: tokens.reasoning ?? 0,
+      cachedPrompt: tokens.cachedPrompt ?? PRICED_ALIKE,
+      cacheWrite: tokens.cacheWrite ?? PRICED_ALIKE,
+      reasoning: tokens.reasoning ?? PRICED_ALIKE,
     },
     utcMinutes,
   )
@@ -186,7 +189,7 @@ export function coldCost(tokens: Tokens, tariff: Tariff | null, utcMinutes: numb
   const { prompt, completion } = tokens
   if (tariff === null || prompt === null || completion === null) return UNKNOWN
   if (tokens.reasoning === null && tariff.reasoned) return UNKNOWN
-  const reasoning = tokens.reasoning ?? 0
+  const reasoning = tokens.reasoning ?? PRICED_ALIKE
   const priced = price(tariff, { prompt, completion, cachedPrompt: 0, cacheWrite: 0, reasoning }, utcMinutes)
   return { low: priced.cold, high: priced.cold, source: 'computed' }
 }

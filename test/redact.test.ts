@@ -41,6 +41,11 @@ describe('a secret', () => {
     )
   })
 
+  test('is not seen where another is its beginning', () => {
+    const long = 'sk-abcdefgh-MIDDLE-1234567890'
+    expect(redactor(['sk-abcdefgh', long])(`x ${long} y`)).toBe('x [redacted] y')
+  })
+
   test('too short to be one does not turn every text into holes', () => {
     expect(redactor(['the'])('the weather')).toBe('the weather')
     expect(redactor([])('the weather')).toBe('the weather')
