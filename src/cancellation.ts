@@ -26,9 +26,7 @@ export function createCancellation(signal?: AbortSignal, parent?: Cancellation):
     for (const stop of [...stops]) stop(why)
     stops.clear()
   }
-  const onAbort = () => cancel(signal?.reason)
-  if (signal?.aborted) onAbort()
-  else signal?.addEventListener('abort', onAbort, { once: true })
+  const unlisten = signal === undefined ? undefined : listenTo(signal, cancel)
   const leave = parent?.listen(cancel)
   return {
     get reason() {
@@ -44,8 +42,33 @@ export function createCancellation(signal?: AbortSignal, parent?: Cancellation):
     },
     cancel,
     release() {
-      signal?.removeEventListener('abort', onAbort)
+      unlisten?.()
       leave?.()
     },
+  }
+}
+
+/** Node warns of a leak from the eleventh listener on: all calls on a signal share one, which goes with the last. */
+const shared = new WeakMap<AbortSignal, { readonly stops: Set<(reason: unknown) => void>; onAbort(): void }>()
+
+function listenTo(signal: AbortSignal, stop: (reason: unknown) => void): () => void {
+  if (signal.aborted) {
+    stop(signal.reason)
+    return () => {}
+  }
+  const stops = shared.get(signal)?.stops ?? new Set()
+  if (stops.size === 0) {
+    const onAbort = () => {
+      for (const each of [...stops]) each(signal.reason)
+    }
+    signal.addEventListener('abort', onAbort, { once: true })
+    shared.set(signal, { stops, onAbort })
+  }
+  stops.add(stop)
+  return () => {
+    const onAbort = shared.get(signal)?.onAbort
+    if (!stops.delete(stop) || stops.size > 0 || onAbort === undefined) return
+    signal.removeEventListener('abort', onAbort)
+    shared.delete(signal)
   }
 }
