@@ -44,7 +44,12 @@ interface CallParts {
 }
 
 export function createAssembly(): Assembly {
-  const head: Record<string, unknown> = {}
+  const head: { id: unknown; model: unknown; provider: unknown; service_tier: unknown } = {
+    id: null,
+    model: null,
+    provider: null,
+    service_tier: null,
+  }
   let text = ''
   let reasoning = ''
   let refusal = ''
@@ -78,10 +83,9 @@ export function createAssembly(): Assembly {
       return
     }
     noteHead(body)
-    const choice = list(body.choices)[0]
-    // Looked for before the choices: an error may come with none.
-    const own = fields(body.x_groq)
-    const error = [body.error, choice?.error, own?.error].find(isPresent)
+    const choice = Array.isArray(body.choices) ? fields(body.choices[0]) : undefined
+    // Looked for before the choice: an error may come with none.
+    const error = body.error ?? choice?.error ?? (body.x_groq ? fields(body.x_groq)?.error : undefined)
     if (isPresent(error) || event === 'error') {
       broken = { chunk: { error: isPresent(error) ? error : body }, malformed: false }
       if (choice !== undefined) noteChoice(choice, out)
@@ -91,13 +95,13 @@ export function createAssembly(): Assembly {
   }
 
   function noteHead(body: Fields): void {
-    for (const key of ['id', 'model', 'provider', 'service_tier', 'system_fingerprint'] as const) {
-      const value = body[key]
-      // An empty one says nothing; some error chunks carry one.
-      if (typeof value === 'string' && value !== '') head[key] = value
-    }
+    // Every chunk says the same again: it is read until it is known. Some error chunks carry empty ones.
+    head.id ||= body.id
+    head.model ||= body.model
+    head.provider ||= body.provider
+    if (body.service_tier) head.service_tier = body.service_tier
     // The same usage may come up to three times: the last word counts, nothing is ever added.
-    usage = fields(body.usage) ?? usage ?? fields(fields(body.x_groq)?.usage)
+    if (body.usage || body.x_groq) usage = fields(body.usage) ?? usage ?? fields(fields(body.x_groq)?.usage)
   }
 
   function noteChoice(choice: Fields, out: Delta[]): void {

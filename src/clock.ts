@@ -39,10 +39,14 @@ export function wait(clock: Clock, milliseconds: number, signal: AbortSignal): P
   })
 }
 
-/** ISO, for records. */
+/** ISO, for records. Calls come many to the second: what they share of it is written once. */
 export function isoTime(date: number): string {
-  return new Date(date).toISOString()
+  const second = Math.floor(date / 1000)
+  if (second !== written.second) written = { second, iso: new Date(second * 1000).toISOString().slice(0, -4) }
+  return `${written.iso}${String(Math.floor(date) - second * 1000).padStart(3, '0')}Z`
 }
+
+let written = { second: Number.NaN, iso: '' }
 
 /** The minute of the UTC day, for prices that follow the clock. */
 export function utcMinutes(date: number): number {

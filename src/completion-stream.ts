@@ -34,7 +34,7 @@ export function createStream(
     return begin()
   }, running)
   /** What was asked for on behalf of `completion`, for whoever comes for the events later; in order, some pending. */
-  const asked: Promise<IteratorResult<StreamEvent, void>>[] = []
+  const asked: Promise<IteratorResult<readonly StreamEvent[], void>>[] = []
   let reader: string | null = null
   let drained = false
 
@@ -50,17 +50,55 @@ export function createStream(
     }
   }
 
-  function claim(how: string): AsyncIterableIterator<StreamEvent, void> {
+  /** Reads as `how`, for what `pick` makes of an event; `undefined` is passed over. */
+  function claim<T>(how: string, pick: (event: StreamEvent) => T | undefined): AsyncIterableIterator<T, void> {
     if (reader !== null) {
       const problem = `it is already read as ${reader}: read it once, and take the whole from stream.completion`
       throw new ConfigError('stream', problem)
     }
     reader = how
-    return {
-      next: () => asked.shift() ?? events.next(),
+    let batch: readonly StreamEvent[] = []
+    let at = 0
+    let pending: Promise<unknown> | null = null
+    const picked = (): T | undefined => {
+      while (at < batch.length) {
+        const event = batch[at++]
+        const value = event === undefined ? undefined : pick(event)
+        if (value !== undefined) return value
+      }
+      return undefined
+    }
+    const more = async (): Promise<IteratorResult<T, void>> => {
+      for (;;) {
+        const next = await (asked.shift() ?? events.next())
+        if (next.done) return { done: true, value: undefined }
+        batch = next.value
+        at = 0
+        const value = picked()
+        if (value !== undefined) return { done: false, value }
+      }
+    }
+    const iterator: AsyncIterableIterator<T, void> = {
+      next() {
+        // Whoever asks twice without waiting is answered in order.
+        if (pending !== null) return pending.then(() => iterator.next())
+        const value = picked()
+        if (value !== undefined) return Promise.resolve({ done: false, value })
+        const next = more()
+        pending = next.then(
+          () => {
+            pending = null
+          },
+          () => {
+            pending = null
+          },
+        )
+        return next
+      },
       async return() {
         running.stopped = true
         asked.length = 0
+        batch = []
         // What is waited for ends at once; the generator itself cannot be ended before it does.
         running.live?.stop()
         // One step more, so that a stream that was never begun, or is only beginning, settles its record too.
@@ -68,20 +106,16 @@ export function createStream(
         await events.return()
         return { done: true, value: undefined }
       },
-      [Symbol.asyncIterator]() {
-        return this
-      },
+      [Symbol.asyncIterator]: () => iterator,
     }
+    return iterator
   }
 
-  async function* texts(): AsyncGenerator<string, void> {
-    const all: AsyncIterable<StreamEvent> = { [Symbol.asyncIterator]: () => claim('text') }
-    for await (const event of all) if (event.type === 'text-delta') yield event.text
-  }
-
+  const all = (event: StreamEvent) => event
+  const textOf = (event: StreamEvent) => (event.type === 'text-delta' ? event.text : undefined)
   return Object.freeze({
-    [Symbol.asyncIterator]: () => claim('events'),
-    text: Object.freeze({ [Symbol.asyncIterator]: texts }),
+    [Symbol.asyncIterator]: () => claim('events', all),
+    text: Object.freeze({ [Symbol.asyncIterator]: () => claim('text', textOf) }),
     get completion() {
       if (reader === null && !drained) {
         drained = true
@@ -89,6 +123,6 @@ export function createStream(
       }
       return completion
     },
-    toResponse: (init?: ResponseInit) => responseOf(claim('a response'), { completion, running, init }),
+    toResponse: (init?: ResponseInit) => responseOf(claim('a response', all), { completion, running, init }),
   })
 }

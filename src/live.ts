@@ -25,6 +25,10 @@ export interface Live {
 const MOST_BYTES = 64 * 1024 * 1024
 const MOST_BYTES_UNSEEN = 1024 * 1024
 
+/** Milliseconds that a connection is given to end by itself. */
+const LINGER = 20
+const NOTHING = { data: '', event: undefined }
+
 interface Incoming {
   readonly reply: WireReply
   readonly reader: ReadableStreamDefaultReader<Uint8Array>
@@ -56,15 +60,8 @@ export function openLive(call: Call, order: Order): Live {
         return
       }
       if (seen) exchange.limit(idleMs, 'stalled')
-      while (out.length === 0 && assembly.broken === null && !assembly.done) {
-        const next = queue.shift()
-        if (next === undefined) {
-          if (!(await feed())) break
-          continue
-        }
-        assembly.take(next.data, next.event, out)
-        // Only what was said is progress; a keep-alive is not.
-        if (seen) exchange.limit(idleMs, 'stalled')
+      while (!take(out) && assembly.broken === null && !assembly.done) {
+        if (!(await feed())) break
       }
       if (out.length > 0) see()
       else end(said())
@@ -74,6 +71,22 @@ export function openLive(call: Call, order: Order): Live {
         assembly.finished && !call.cancellation.canceled ? said() : { ...heard(), failure: exchange.failureOf(error) },
       )
     }
+  }
+
+  /**
+   * Parses what has come. The first piece that can be seen goes out at once, before the rest of the same bytes is
+   * parsed; after that, all there is goes together.
+   */
+  function take(out: Delta[]): boolean {
+    let taken = 0
+    for (; taken < queue.length && !(out.length > 0 && !seen); taken += 1) {
+      const { data, event } = queue[taken] ?? NOTHING
+      assembly.take(data, event, out)
+    }
+    queue.splice(0, taken)
+    // Only what was said is progress; a keep-alive is not.
+    if (taken > 0 && seen && out.length === 0) exchange.limit(idleMs, 'stalled')
+    return out.length > 0
   }
 
   function see(): void {
@@ -137,9 +150,26 @@ export function openLive(call: Call, order: Order): Live {
   }
 
   function end(ending: Ending): void {
-    incoming?.reader.cancel().catch(() => {})
+    if (incoming !== null) letGo(incoming.reader)
     const body = ending.body ?? (incoming === null ? null : assembly.body)
     result = exchange.end({ ...ending, body, ...(ending.failure === null ? { phase: 'done' } : {}) })
+  }
+
+  /** After the last word the connection usually ends by itself, and then it can be used again: give it a moment. */
+  function letGo(reader: Incoming['reader']): void {
+    const cancel = () => void reader.cancel().catch(() => {})
+    if (!assembly.done) {
+      cancel()
+      return
+    }
+    const stopTimer = call.clock.timer(LINGER, cancel)
+    reader.read().then(
+      ({ done }) => {
+        stopTimer()
+        if (!done) cancel()
+      },
+      () => stopTimer(),
+    )
   }
 
   return {

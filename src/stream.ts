@@ -37,8 +37,12 @@ const NO_SEAM = failure('bad-response', { code: 'seam', detail: 'it did not go o
 /**
  * Walks the plan until an answer is whole, and hands it out as it comes. Until something of it can be seen, a failure
  * is the next attempt's business and nobody else's; after that, the policy's `onBroken` decides, and the events say so.
+ * What came with the same bytes goes out together.
  */
-export async function* produce(begin: () => Promise<Begun>, running: Running): AsyncGenerator<StreamEvent, void> {
+export async function* produce(
+  begin: () => Promise<Begun>,
+  running: Running,
+): AsyncGenerator<readonly StreamEvent[], void> {
   let begun: Begun
   try {
     begun = await begin()
@@ -49,7 +53,6 @@ export async function* produce(begin: () => Promise<Begun>, running: Running): A
   const { call, walk } = begun
   const seen = { text: '', reasoning: '' }
   const deltas: Delta[] = []
-  const out: StreamEvent[] = []
   let glue: Glue = plain()
   let last: AttemptResult | null = null
   let over = false
@@ -61,17 +64,15 @@ export async function* produce(begin: () => Promise<Begun>, running: Running): A
       let fits = true
       while (fits) {
         deltas.length = 0
-        out.length = 0
         await live.read(deltas)
         if (deltas.length === 0) break
+        const out: StreamEvent[] = []
         for (const delta of deltas) {
           fits = glue.take(delta, out)
           if (!fits) break
         }
-        for (const event of out) {
-          note(event)
-          yield event
-        }
+        for (const event of out) note(event)
+        if (out.length > 0) yield out
       }
       if (!fits) live.stop(NO_SEAM)
       last = settleLive()
@@ -85,7 +86,7 @@ export async function* produce(begin: () => Promise<Begun>, running: Running): A
     over = true
     const { answer, error } = ending()
     if (error !== null) throw error
-    if (answer !== null) yield { type: 'end', finish: answer.finish }
+    if (answer !== null) yield [{ type: 'end', finish: answer.finish }]
   } finally {
     if (!over) {
       // Left in the middle, by `break`, by an error of the consumer's, or by `return`.

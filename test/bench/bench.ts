@@ -7,6 +7,7 @@ import { compatible, createRouter, openrouter } from 'modelfirst'
 import OpenAI from 'openai'
 import { measure, table } from './measure.ts'
 import { measurePlanning } from './planning.ts'
+import { measureAborts, measureStreams } from './streaming.ts'
 
 const ROUNDS = Number(process.env.ROUNDS ?? 15)
 const CALLS = Number(process.env.CALLS ?? 300)
@@ -60,5 +61,9 @@ console.log(`calls, one after another: ${ROUNDS} rounds × ${CALLS} calls, Node 
 console.log(table(calls, 'bare fetch'))
 console.log()
 console.log(await measurePlanning())
+console.log()
+console.log(await measureStreams(base, { rounds: ROUNDS, calls: Math.max(20, CALLS / 6) }))
+console.log()
+console.log(await measureAborts(base))
 await router.close()
 server.disconnect()

@@ -45,9 +45,45 @@ const headers = {
   'x-content-type-options': 'nosniff',
 }
 
+/** As OpenRouter streams: a keep-alive, 200 pieces, the reason to finish, the usage, the end. */
+const chunk = (rest: object) =>
+  `data: ${JSON.stringify({ id: 'gen-1', object: 'chat.completion.chunk', created: 1_786_399_765, model: 'openai/gpt-oss-20b', provider: 'Groq', ...rest })}\n\n`
+const piece = (delta: object, finish: string | null = null) =>
+  chunk({ choices: [{ index: 0, delta, finish_reason: finish, native_finish_reason: finish, logprobs: null }] })
+const events = [
+  ': OPENROUTER PROCESSING\n\n',
+  piece({ role: 'assistant', content: '' }),
+  ...Array.from({ length: 200 }, (_, index) => piece({ role: 'assistant', content: ` word${index}` })),
+  piece({ role: 'assistant', content: '' }, 'stop'),
+  chunk({ choices: [], usage: JSON.parse(answer).usage }),
+  'data: [DONE]\n\n',
+]
+const burst = Buffer.from(events.join(''))
+const streamHeaders = { 'content-type': 'text/event-stream', 'x-generation-id': 'gen-1' }
+
 const server = createServer((request, response) => {
+  const mode = request.headers['x-mode']
   request.resume()
   request.on('end', () => {
+    if (mode === 'burst') {
+      response.writeHead(200, streamHeaders)
+      response.end(burst)
+      return
+    }
+    if (mode === 'drip' || mode === 'stall') {
+      // One write per event, one turn of the loop apart, as tokens really come; `stall` stops in the middle.
+      response.writeHead(200, streamHeaders)
+      let next = 0
+      const drip = () => {
+        if (next === events.length) return response.end()
+        if (mode === 'stall' && next === 50) return
+        response.write(events[next++])
+        setImmediate(drip)
+      }
+      drip()
+      return
+    }
+    if (mode === 'hang') return
     response.writeHead(200, headers)
     response.end(answer)
   })
