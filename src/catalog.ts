@@ -378,3 +378,8 @@ function pricesOf(
 function setOf<T>(values: readonly T[] | undefined): ReadonlySet<T> | null {
   return values === undefined ? null : new Set(values)
 }
+
+/** The prices of the host that really answered, where they are known; else those of the offer. */
+export function tariffOf(offer: Offer, host: string | null): Tariff | null {
+  return offer.hosts.find((known) => known.host === host)?.tariff ?? offer.tariff
+}

@@ -1,5 +1,6 @@
 import type { Answer } from './answer.ts'
 import type { Cancellation } from './cancellation.ts'
+import { tariffOf } from './catalog.ts'
 import type { ChatRequest } from './chat.ts'
 import type { Clock } from './clock.ts'
 import { type Failure, type FailureKind, failure, kindOfStatus, VERDICTS } from './failure.ts'
@@ -8,7 +9,7 @@ import type { Way } from './planner.ts'
 import type { Policy } from './policy.ts'
 import { quotable } from './redact.ts'
 import { retryAfter } from './retry-after.ts'
-import { merged } from './settings.ts'
+import type { Settings } from './settings.ts'
 import { EventTooLarge } from './sse.ts'
 import { type AttemptRecord, costOf, costRecord, NO_TOKENS, type Phase, type Role, UNKNOWN_TOKENS } from './usage.ts'
 import { type Await, CutOff, Redirected, TooLarge, type WireReply } from './wires/wire.ts'
@@ -19,8 +20,9 @@ export interface Call {
   /** When it began, ISO. */
   readonly at: string
   readonly policy: Policy
-  /** Settings merged; what belongs to one model or provider comes on top per attempt. */
+  /** Without what belongs to one provider or one candidate. */
   readonly request: ChatRequest
+  readonly settings: Settings
   readonly clock: Clock
   /** Monotonic; when the call has to be over. */
   readonly deadline: number
@@ -39,7 +41,7 @@ export interface Order {
   readonly because: string
   /** Milliseconds until it has to be over. */
   readonly timeLimit: number
-  /** The call's own, or one that takes an answer up in the middle. */
+  /** With the provider's and the candidate's settings; it may take an answer up in the middle. */
   readonly request: ChatRequest
 }
 
@@ -84,7 +86,7 @@ export function openExchange(call: Call, order: Order): Exchange {
   let phase: Phase = 'connecting'
   let reply: WireReply | null = null
   let firstAt: number | null = null
-  let sentBytes = 0
+  let mostPromptTokens: number | null = 0
   let givenUp = false
   let reason: unknown
   let stopWaiting: ((reason: unknown) => void) | undefined
@@ -135,7 +137,7 @@ export function openExchange(call: Call, order: Order): Exchange {
     until,
     giveUp,
     async send({ stream }) {
-      const request = merged(merged(provider.settings, way.settings ?? {}), order.request)
+      const { request } = order
       const body = provider.dialect.body(request, {
         wireModel: step.wireModel,
         abilities: offer.abilities,
@@ -147,7 +149,8 @@ export function openExchange(call: Call, order: Order): Exchange {
       })
       if (stream) Object.assign(body, { stream: true }, provider.dialect.streaming)
       const sent = written(body)
-      sentBytes = sent.length
+      // A token is a byte at the least; how many tokens a picture or a recording becomes, nobody says.
+      mostPromptTokens = hasMedia(request) ? null : bytesOf(sent)
       phase = 'waiting'
       const headers = provider.dialect.headers(request)
       const sending = provider.send({
@@ -209,9 +212,9 @@ export function openExchange(call: Call, order: Order): Exchange {
         tokens,
         reported: answer?.reportedUsd ?? null,
         billed,
-        tariff: offer.tariff,
-        // A token is a byte at the least, so the request cannot have been read as more tokens than it has characters.
-        most: { promptTokens: sentBytes, completionTokens: mostCompletion(call.request, way) },
+        // The prices of the host that answered, where they are known.
+        tariff: tariffOf(offer, answer?.host ?? null),
+        most: { promptTokens: mostPromptTokens, completionTokens: mostCompletion(order.request, way) },
         utcMinutes: call.utcMinutes,
       })
       const record: AttemptRecord = Object.freeze({
@@ -264,7 +267,9 @@ function told(failed: Failure, about: { call: Call; way: Way; reply: WireReply |
   if (failed.code === null && failed.detail === null) return { ...failed, retryAfterMs }
   const { messages, tools, user, metadata } = call.request
   const sent = textsOf([messages, tools, user, metadata]).join('\n')
-  const quoted = (words: string | null) => (words === null ? null : quotable(way.provider.redact(words), sent))
+  // Once more afterwards: what was escaped may have come to light.
+  const { redact } = way.provider
+  const quoted = (words: string | null) => (words === null ? null : redact(quotable(redact(words), sent)))
   const code = quoted(failed.code)
   return {
     ...failed,
@@ -276,6 +281,15 @@ function told(failed: Failure, about: { call: Call; way: Way; reply: WireReply |
 
 /** Nobody nests what a model reads deeper than this. */
 const DEEPEST = 32
+
+function hasMedia({ messages }: ChatRequest): boolean {
+  return messages.some(({ content }) => Array.isArray(content) && content.some((part) => !('text' in part)))
+}
+
+/** In UTF-8, at the most: three for each unit, one where all are ASCII. */
+function bytesOf(text: string): number {
+  return /^[\u0020-\u007e]*$/.test(text) ? text.length : 3 * text.length
+}
 
 /** All that the user wrote, to recognise it when it is quoted; `role` and `type` are the protocol's words. */
 function textsOf(value: unknown, found: string[] = [], depth = 0): string[] {

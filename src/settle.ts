@@ -1,9 +1,8 @@
-import type { Catalog, Offer } from './catalog.ts'
+import { type Catalog, tariffOf } from './catalog.ts'
 import type { AttemptResult, Call } from './exchange.ts'
 import { type Cost, type Interval, sum, toUsd } from './money.ts'
 import type { Plan } from './plan.ts'
 import type { Way } from './planner.ts'
-import type { Tariff } from './price.ts'
 import type { Outcome } from './runner.ts'
 import {
   type Alternative,
@@ -68,11 +67,6 @@ export function recordOf(settling: Settling): UsageRecord {
     drift: won === null ? [] : driftOf(won, settling),
     metadata: settling.metadata,
   }
-}
-
-/** The prices of the host that really answered, where they are known; else those of the offer. */
-function tariffOf(offer: Offer, host: string | null): Tariff | null {
-  return offer.hosts.find((known) => known.host === host)?.tariff ?? offer.tariff
 }
 
 /** The other ways of the plan, on this call's real tokens, with no cache to help them. */

@@ -126,8 +126,8 @@ export interface Bill {
   readonly reported: number | null
   readonly billed: Billed
   readonly tariff: Tariff | null
-  /** No more prompt tokens than this can have been read, no more completion tokens written. */
-  readonly most: { readonly promptTokens: number; readonly completionTokens: number | null }
+  /** No more prompt tokens than this can have been read, no more completion tokens written; `null` is unknown. */
+  readonly most: { readonly promptTokens: number | null; readonly completionTokens: number | null }
   /** Minutes of the UTC day, for prices that follow the clock. */
   readonly utcMinutes: number
 }
@@ -142,9 +142,11 @@ export function costOf(bill: Bill): Cost {
   if (bill.tariff === null) return UNKNOWN
   const priced = pricedOf(bill.tokens, bill.tariff, bill.utcMinutes)
   if (priced !== null && bill.billed === 'yes') return { low: priced.cost, high: priced.cost, source: 'computed' }
-  const { promptTokens, completionTokens } = bill.most
+  const { completionTokens } = bill.most
+  const promptTokens = bill.tokens.prompt ?? bill.most.promptTokens
+  if (promptTokens === null) return UNKNOWN
   const most = bound(bill.tariff, {
-    promptTokens: bill.tokens.prompt ?? promptTokens,
+    promptTokens,
     // The most that it can have been says nothing about the least.
     fewestPromptTokens: bill.tokens.prompt === null ? 0 : bill.tokens.prompt,
     utcMinutes: bill.utcMinutes,
