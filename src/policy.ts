@@ -172,7 +172,9 @@ export function tightened(
 export function check(schema: z.ZodMiniType, value: unknown, field: string, within = ''): void {
   const result = z.safeParse(schema, value)
   if (result.success) return
-  const issue = deepest(result.error.issues)
+  // A name that is not known is most likely the one that is missing, written wrong.
+  const { issues } = result.error
+  const issue = issues.find(({ code }) => code === 'unrecognized_keys') ?? deepest(issues)
   if (issue === undefined) throw new ConfigError(field, `expected something else, got ${kindOf(value)}`)
   const path = issue.path.map(String)
   const where = issue.path.reduce<string>(
