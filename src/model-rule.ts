@@ -29,8 +29,8 @@ export interface ModelChoice {
 }
 
 /**
- * Which models to try, the first choice first. `models` are those that the router's providers sell, each with its
- * offers. A rule is pure: the same models and facts, the same choice.
+ * Which models to try, the first choice first. `models` are those that can be had for this request under the policy,
+ * each with the offers that may be used. A rule is pure: the same models and facts, the same choice.
  */
 export type ModelRule = (models: readonly Model[], facts: Facts) => readonly ModelChoice[]
 
@@ -96,13 +96,19 @@ export function clears(bar: {
   readonly atLeast: number
 }): ModelRule {
   const scored = Object.entries(bar.scores)
-  const above = scored.filter(([, score]) => score >= bar.atLeast).map(([model]) => model)
+  const above = scored.filter(([, score]) => score >= bar.atLeast)
   const below = scored.filter(([, score]) => score < bar.atLeast).sort((a, b) => b[1] - a[1])
-  const cheapestAbove = cheapest({ among: above })
+  const cheapestAbove = cheapest({ among: above.map(([model]) => model) })
+  // A score may stand under any of a model's names.
+  const scoreOf = (id: string, { catalog }: Facts) =>
+    above.find(([name]) => {
+      const found = catalog.lookup(name)
+      return 'model' in found && found.model.id === id
+    })?.[1]
   return (models, facts) => [
     ...cheapestAbove(models, facts).map((choice) => ({
       ...choice,
-      because: `clears ${bar.atLeast} with ${bar.scores[choice.model] ?? '?'}; ${choice.because}`,
+      because: `clears ${bar.atLeast} with ${scoreOf(choice.model, facts)}; ${choice.because}`,
     })),
     ...below.map(([model, score]) => ({ model, because: `below the bar with ${score}` })),
   ]
@@ -114,9 +120,10 @@ const MOST_CHOICES = 8
 function candidates(models: readonly Model[], facts: Facts, { among, needs = {} }: Among): readonly Model[] {
   const listed = among?.flatMap((reference) => {
     const found = facts.catalog.lookup(reference)
-    return 'model' in found ? [found.model] : []
+    // As it is sold under the policy; one that is not is left in, so that the plan can say why it is not.
+    return 'model' in found ? [models.find(({ id }) => id === found.model.id) ?? found.model] : []
   })
-  return (listed ?? models).filter((model) => fits(model, facts, needs))
+  return (listed === undefined ? models : [...new Set(listed)]).filter((model) => fits(model, facts, needs))
 }
 
 function fits(model: Model, { needs: asked, day }: Facts, needs: ModelNeeds): boolean {

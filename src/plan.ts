@@ -55,12 +55,17 @@ export interface Plan {
 }
 
 export function freezePlan(parts: Omit<Plan, 'toString'>): Plan {
-  for (const step of parts.steps) Object.freeze(step)
-  for (const rejection of parts.rejected) Object.freeze(rejection)
-  Object.freeze(parts.steps)
-  Object.freeze(parts.rejected)
-  // By its prototype: a plan is data, and compares, prints and copies as data.
   const { task, steps, rejected, estimate, session } = parts
+  for (const step of steps) {
+    Object.freeze(step.hosts)
+    Object.freeze(step.because)
+    Object.freeze(step.estimate.usd)
+    Object.freeze(step.estimate)
+    Object.freeze(step)
+  }
+  for (const rejection of rejected) Object.freeze(rejection)
+  for (const part of [steps, rejected, estimate.usd, estimate, session]) Object.freeze(part)
+  // By its prototype: a plan is data, and compares, prints and copies as data.
   return Object.freeze({ __proto__: PLAN, task, steps, rejected, estimate, session })
 }
 

@@ -1,11 +1,11 @@
-import { type Offer, parseReference } from './catalog.ts'
+import { type Model, type Offer, parseReference } from './catalog.ts'
 import type { Needs, RequestSettings } from './chat.ts'
 import type { Facts, ModelChoice } from './model-rule.ts'
-import { toUsd } from './money.ts'
+import { fromUsd, type Interval, toUsd } from './money.ts'
 import { freezePlan, type Plan, type Rejection, type RejectionCode, type Step } from './plan.ts'
 import type { Policy } from './policy.ts'
 import { type Provider, satisfies } from './provider.ts'
-import type { RankedOffer } from './provider-rule.ts'
+import { type RankedOffer, sameHost } from './provider-rule.ts'
 
 /** Where a session's cache is warm. */
 export interface WarmPlace {
@@ -19,6 +19,8 @@ export interface Planning {
   readonly policy: Policy
   readonly providers: readonly Provider[]
   readonly facts: Facts
+  /** The same with a candidate's own settings, which may need other things. */
+  factsWith(candidate: RequestSettings): Facts
   readonly session: { readonly asked: boolean; readonly warm: WarmPlace | null }
 }
 
@@ -42,12 +44,14 @@ export function makePlan(planning: Planning): Planned {
   const { policy, facts } = planning
   const rejected: Rejection[] = []
   const ways: Way[] = []
-  const queue = [...policy.models(facts.catalog.models(), facts)]
+  const queue = [...policy.models(policy.named.models.length > 0 ? NONE : onSale(planning), facts)]
   const seen = new Set<string>()
   for (let choice = queue.shift(); choice !== undefined; choice = queue.shift()) {
-    if (seen.has(choice.model)) continue
-    seen.add(choice.model)
-    const found = waysOf(choice, planning, rejected)
+    const candidates = offersOf(choice.model, planning.providers, facts)
+    // One model by two names is one candidate.
+    if (seen.has(candidates.key)) continue
+    seen.add(candidates.key)
+    const found = waysOf(choice, candidates, { planning, rejected })
     ways.push(...found.ways)
     if (found.ways.length === 0 && found.successor !== null) {
       queue.unshift({ ...choice, model: found.successor, because: `the successor of ${choice.model}` })
@@ -57,13 +61,16 @@ export function makePlan(planning: Planning): Planned {
   const [first] = ordered
   const worst = ordered.slice(0, policy.limits.attempts).reduce<number | null>((sum, { step }) => {
     const { high } = step.estimate.usd
-    return sum === null || high === null ? null : sum + high
+    return sum === null || high === null ? null : sum + fromUsd(high)
   }, 0)
   const plan = freezePlan({
     task: policy.task,
     steps: ordered.map(({ step }) => step),
     rejected,
-    estimate: { usd: first?.step.estimate.usd ?? { low: 0, high: 0 }, worstCaseUsd: worst },
+    estimate: {
+      usd: first?.step.estimate.usd ?? { low: 0, high: 0 },
+      worstCaseUsd: worst === null ? null : toUsd(worst),
+    },
     session,
   })
   return { plan, ways: ordered }
@@ -71,10 +78,11 @@ export function makePlan(planning: Planning): Planned {
 
 function waysOf(
   choice: ModelChoice,
-  { policy, providers, facts }: Planning,
-  rejected: Rejection[],
+  { offers, model, problem }: Candidates,
+  { planning, rejected }: { planning: Planning; rejected: Rejection[] },
 ): { ways: Way[]; successor: string | null } {
-  const { offers, model, problem } = offersOf(choice.model, providers, facts)
+  const { policy, providers } = planning
+  const facts = choice.request === undefined ? planning.facts : planning.factsWith(choice.request)
   let successor: string | null = null
   const allowed: RankedOffer[] = []
   const because = [choice.because]
@@ -84,14 +92,13 @@ function waysOf(
       const code: RejectionCode = 'not-sold'
       rejected.push({ model, provider: provider.name, code, because: problem ?? `${provider.name} does not list it` })
     } else if (rejection === null) {
-      allowed.push({ offer, because, hosts: [], othersAllowed: true, avoided: [] })
+      allowed.push(anywhere(offer, because))
     } else {
       rejected.push(rejection)
       if (rejection.code === 'retired') successor ??= offer.successor
     }
   }
-  let ranked: readonly RankedOffer[] = allowed
-  for (const rule of policy.places) ranked = rule(ranked, facts)
+  const ranked = placed(allowed, policy, facts)
   for (const { offer } of allowed) {
     if (ranked.some((kept) => kept.offer.provider === offer.provider)) continue
     rejected.push({
@@ -113,23 +120,71 @@ function waysOf(
   return { ways, successor }
 }
 
+/** What a rule may choose from: the models that can be had under this policy, each with the offers it may use. */
+function onSale({ policy, providers, facts }: Planning): readonly Model[] {
+  return facts.catalog.models().flatMap((model) => {
+    const allowed = model.offers.filter((offer) => {
+      const provider = providers.find(({ name }) => name === offer.provider)
+      return provider !== undefined && refusal(offer, provider, policy, facts) === null
+    })
+    const ranked = placed(
+      allowed.map((offer) => anywhere(offer, [])),
+      policy,
+      facts,
+    )
+    const offers = allowed.filter((offer) => ranked.some((place) => place.offer === offer))
+    if (offers.length === model.offers.length) return [model]
+    return offers.length === 0 ? [] : [{ ...model, offers }]
+  })
+}
+
+function anywhere(offer: Offer, because: readonly string[]): RankedOffer {
+  return { offer, because, hosts: NONE, othersAllowed: true, avoided: NONE }
+}
+
+function placed(offers: readonly RankedOffer[], { places }: Policy, facts: Facts): readonly RankedOffer[] {
+  let ranked = offers
+  for (const rule of places) ranked = rule(ranked, facts)
+  return ranked
+}
+
+const NONE: readonly never[] = Object.freeze([])
+
 function wayOf(ranked: RankedOffer, about: { provider: Provider; choice: ModelChoice; facts: Facts }): Way {
   const { offer, hosts, othersAllowed } = ranked
-  const { low, high } = about.facts.estimate(offer)
+  const { low, high } = estimateAt(ranked, about.facts)
   const step: Step = {
     model: offer.model,
     provider: offer.provider,
     host: hosts[0] ?? null,
-    hosts,
+    hosts: [...hosts],
     othersAllowed,
     wireModel: offer.wireModel,
-    because: ranked.because,
+    because: [...ranked.because],
     estimate: { usd: { low: toUsd(low), high: high === null ? null : toUsd(high) }, cachedTokens: 0 },
   }
   return { step, offer, provider: about.provider, settings: about.choice.request, ranked }
 }
 
+/** Hosts that are asked for by name have their own prices, where they are known. */
+function estimateAt({ offer, hosts }: RankedOffer, facts: Facts): Interval {
+  const estimate = facts.estimate(offer)
+  if (hosts.length === 0) return estimate
+  return offer.hosts
+    .filter(({ host, tariff }) => host !== null && tariff !== null && hosts.some((name) => sameHost(name, host)))
+    .map((offered) => facts.estimate(offered))
+    .reduce(
+      (all, one) => ({
+        low: Math.min(all.low, one.low),
+        high: all.high === null || one.high === null ? null : Math.max(all.high, one.high),
+      }),
+      estimate,
+    )
+}
+
 interface Candidates {
+  /** The same for all names of one model, or of one of its variants. */
+  readonly key: string
   readonly model: string
   readonly offers: readonly { provider: Provider; offer: Offer | null }[]
   readonly problem: string | null
@@ -151,24 +206,39 @@ function offersOf(reference: string, providers: readonly Provider[], { catalog }
       const served = provider.dialect.supports.variants ? { ...offer, wireModel: `${offer.wireModel}${suffix}` } : null
       return { provider, offer: served }
     })
-    return { model: model.id, offers, problem: suffix === '' ? null : `it has no variant "${suffix}"` }
+    return {
+      key: `${model.id}${suffix}`,
+      model: model.id,
+      offers,
+      problem: suffix === '' ? null : `it has no variant "${suffix}"`,
+    }
   }
   if ('several' in found) {
     const offers = providers.map((provider) => ({ provider, offer: null }))
-    return { model: reference, offers, problem: `"${reference}" fits several models: ${found.several.join(', ')}` }
+    return {
+      key: reference,
+      model: reference,
+      offers,
+      problem: `"${reference}" fits several models: ${found.several.join(', ')}`,
+    }
   }
   const offers = providers.map((provider) => {
-    // OpenRouter's slugs are `author/model`; what has no author is not one of its models.
-    const asked = provider.open && (!provider.dialect.supports.hosts || reference.includes('/'))
-    return { provider, offer: asked ? catalog.unlisted(provider.name, reference) : null }
+    return { provider, offer: isAskedFor(reference, provider) ? catalog.unlisted(provider.name, reference) : null }
   })
   const [closest] = found.nearest
   return {
+    key: reference,
     model: reference,
     offers,
     problem:
       closest === undefined ? 'no list knows this model' : `no list knows this model; did you mean "${closest}"?`,
   }
+}
+
+/** Whether a model that no list knows is asked for all the same. */
+export function isAskedFor(reference: string, { open, dialect }: Provider): boolean {
+  // OpenRouter's slugs are `author/model`; what has no author is not one of its models.
+  return open && (!dialect.supports.hosts || reference.includes('/'))
 }
 
 /** Why an offer may not be used for this request under this policy; `null` when it may. */
@@ -193,7 +263,7 @@ function refusal(offer: Offer, provider: Provider, policy: Policy, facts: Facts)
     return reject('data-policy', `${provider.name} does not guarantee it: declare dataTerms if the account does`)
   }
   const lacks = lackOf(offer, provider, needs)
-  if (lacks !== null) return reject(`lacks:${lacks}`, `it does not take ${lacks}`)
+  if (lacks !== null) return reject(`lacks:${lacks}`, `it does not take ${WORDS[lacks] ?? lacks}`)
   const value = needs.promptTokens + (needs.maxTokens ?? 0)
   if (offer.context !== null && value > offer.context) {
     return reject('context', `about ${value} tokens do not fit ${offer.context}`, { limit: offer.context, value })
@@ -215,6 +285,12 @@ function refusal(offer: Offer, provider: Provider, policy: Policy, facts: Facts)
   return null
 }
 
+const WORDS: Readonly<Record<string, string>> = {
+  'format-with-tools': 'a JSON format and tools in one request',
+  schema: 'a JSON schema',
+  json: 'a JSON format',
+}
+
 /** What the request needs and the offer is known not to have; unknown abilities keep nothing away. */
 function lackOf(offer: Offer, provider: Provider, needs: Needs): string | null {
   for (const kind of ['image', 'audio', 'video', 'file'] as const) {
@@ -223,7 +299,7 @@ function lackOf(offer: Offer, provider: Provider, needs: Needs): string | null {
     if (kind === 'file' && provider.dialect.supports.hosts) continue
     if (offer.input !== null && !offer.input.has(kind)) return kind
   }
-  if (needs.schema !== null && needs.tools && !provider.dialect.supports.formatWithTools) return 'a format with tools'
+  if (needs.schema !== null && needs.tools && !provider.dialect.supports.formatWithTools) return 'format-with-tools'
   const { abilities } = offer
   if (abilities === null) return null
   if (needs.tools && !abilities.has('tools')) return 'tools'
@@ -240,17 +316,29 @@ function withSession(
   const { warm } = asked
   if (!asked.asked) return { ordered: ways, session: { pin: 'off', because: 'no session' } }
   if (warm === null) return { ordered: ways, session: { pin: 'new', because: 'nothing is warm yet' } }
-  const kept = ways.find(({ step }) => step.model === warm.model && step.provider === warm.provider)
+  const kept = ways.find((way) => leadsTo(warm, way))
   if (kept === undefined) {
     const because = `${warm.model} at ${warm.provider} is warm, but not in the plan any more`
     return { ordered: ways, session: { pin: 'moved', because } }
   }
   const place = warm.host === null ? warm.provider : `${warm.provider}/${warm.host}`
   const first = pinnedTo(kept, warm.host)
+  const [named] = first.step.hosts
+  const elsewhere = warm.host !== null && named !== undefined && !sameHost(named, warm.host)
+  const policy = elsewhere ? `, and the policy asks for ${warm.provider}/${named} before it` : ''
   return {
     ordered: [first, ...ways.filter((way) => way !== kept)],
-    session: { pin: 'kept', because: `the cache is warm at ${place}` },
+    session: { pin: 'kept', because: `the cache is warm at ${place}${policy}` },
   }
+}
+
+/** Whether going this way can end where the cache is warm. */
+function leadsTo(warm: WarmPlace, { step, ranked }: Way): boolean {
+  const { host } = warm
+  if (step.model !== warm.model || step.provider !== warm.provider) return false
+  if (host === null) return true
+  if (ranked.avoided.includes(host)) return false
+  return step.othersAllowed || step.hosts.some((named) => sameHost(named, host))
 }
 
 /** The host is asked for by name, others stay allowed; hosts that the policy names itself are left as they are. */

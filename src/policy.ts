@@ -4,7 +4,7 @@ import type { DataRule } from './dialects/dialect.ts'
 import { ConfigError } from './errors.ts'
 import { guardedModels, type ModelRef, type ModelRule, modelRuleOf } from './model-rule.ts'
 import { kindOf, unknown } from './options.ts'
-import { guardedPlaces, type ProviderRef, type ProviderRule, providerRuleOf } from './provider-rule.ts'
+import { type ProviderRef, type ProviderRule, providerRuleOf } from './provider-rule.ts'
 
 /** What one call may use, over all its attempts together. */
 export interface Limits {
@@ -121,7 +121,7 @@ export function policyOf(given: unknown, about: { task: string; field: string; p
   // What the schema let through is a policy: its rules are functions, which no schema can look into.
   const policy = given as TaskPolicy
   const models = modelRuleOf(policy.model)
-  const places = providerRuleOf(policy.provider ?? providers)
+  const places = providerRuleOf(policy.provider ?? providers, `${field}.provider`)
   for (const [index, place] of places.named.entries()) {
     const [name = ''] = place.split('/', 1)
     if (providers.includes(name)) continue
@@ -133,7 +133,7 @@ export function policyOf(given: unknown, about: { task: string; field: string; p
   return Object.freeze({
     task,
     models: typeof policy.model === 'function' ? guardedModels(models.rule, `${field}.model`) : models.rule,
-    places: places.rules.map((rule) => guardedPlaces(rule, `${field}.provider`)),
+    places: places.rules,
     named: { models: models.named, places: places.named },
     sticky: policy.session !== 'off',
     data: Object.freeze({ ...policy.data }),

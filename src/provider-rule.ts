@@ -33,10 +33,11 @@ export function inOrder(...references: readonly ProviderRef[]): ProviderRule {
   const places = fold(references)
   return (offers) =>
     places.flatMap((place, index) => {
-      const ranked = offers.find(({ offer }) => offer.provider === place.provider)
-      if (ranked === undefined) return []
-      const because = [...ranked.because, index === 0 ? 'the first place' : `place ${index + 1}`]
-      return [{ ...ranked, because, hosts: place.hosts, othersAllowed: place.othersAllowed }]
+      const because = index === 0 ? 'the first place' : `place ${index + 1}`
+      return offers.flatMap((ranked) => {
+        const narrowed = ranked.offer.provider === place.provider ? within(ranked, place) : null
+        return narrowed === null ? [] : [{ ...narrowed, because: [...ranked.because, because] }]
+      })
     })
 }
 
@@ -66,10 +67,8 @@ export function only(...references: readonly ProviderRef[]): ProviderRule {
   return (offers) =>
     offers.flatMap((ranked) => {
       const place = places.find(({ provider }) => provider === ranked.offer.provider)
-      if (place === undefined) return []
-      return place.hosts.length === 0
-        ? [ranked]
-        : [{ ...ranked, hosts: place.hosts, othersAllowed: place.othersAllowed }]
+      const narrowed = place === undefined ? null : within(ranked, place)
+      return narrowed === null ? [] : [narrowed]
     })
 }
 
@@ -80,21 +79,22 @@ export function avoid(...references: readonly ProviderRef[]): ProviderRule {
   return (offers) =>
     offers
       .filter(({ offer }) => !providers.has(offer.provider))
-      .map((ranked) => {
+      .flatMap((ranked) => {
         const avoided = hosts
           .filter((host) => providerOf(host) === ranked.offer.provider)
           .map((host) => hostOf(host) ?? '')
-        if (avoided.length === 0) return ranked
-        return {
-          ...ranked,
-          hosts: ranked.hosts.filter((host) => !avoided.includes(host)),
-          avoided: [...ranked.avoided, ...avoided],
-        }
+        if (avoided.length === 0) return [ranked]
+        const left = ranked.hosts.filter((host) => !avoided.some((name) => isPartOf(host, name)))
+        if (left.length === 0 && !ranked.othersAllowed) return []
+        return [{ ...ranked, hosts: left, avoided: [...ranked.avoided, ...avoided] }]
       })
 }
 
 /** References become the rules they stand for; neighbouring references are one order. */
-export function providerRuleOf(given: ProviderRef | readonly (ProviderRef | ProviderRule)[] | ProviderRule): {
+export function providerRuleOf(
+  given: ProviderRef | readonly (ProviderRef | ProviderRule)[] | ProviderRule,
+  field: string,
+): {
   rules: readonly ProviderRule[]
   named: readonly string[]
 } {
@@ -112,7 +112,7 @@ export function providerRuleOf(given: ProviderRef | readonly (ProviderRef | Prov
       named.push(part)
     } else {
       flush()
-      rules.push(part)
+      rules.push(guardedPlaces(part, field))
     }
   }
   flush()
@@ -138,13 +138,40 @@ function isPlace(value: unknown, given: readonly RankedOffer[]): boolean {
   const place = fields(value)
   if (place === undefined || !given.some(({ offer }) => offer === place.offer)) return false
   const { because, hosts, avoided, othersAllowed } = place
-  return [because, hosts, avoided].every(Array.isArray) && typeof othersAllowed === 'boolean'
+  return [because, hosts, avoided].every(isWords) && typeof othersAllowed === 'boolean'
+}
+
+function isWords(value: unknown): boolean {
+  return Array.isArray(value) && value.every((word) => typeof word === 'string')
 }
 
 interface Place {
   readonly provider: string
   readonly hosts: readonly string[]
   readonly othersAllowed: boolean
+}
+
+/** Rules only narrow: what an earlier one keeps to itself, a later one cannot open. `null` where nothing is left. */
+function within(ranked: RankedOffer, { hosts, othersAllowed }: Place): RankedOffer | null {
+  if (hosts.length === 0) return ranked
+  const wanted = hosts.filter((host) => !ranked.avoided.some((name) => isPartOf(host, name)))
+  const isClosed = ranked.hosts.length > 0 && !ranked.othersAllowed
+  if (!isClosed) return wanted.length === 0 && !othersAllowed ? null : { ...ranked, hosts: wanted, othersAllowed }
+  const both = wanted.flatMap((host) =>
+    ranked.hosts.flatMap((kept) => (isPartOf(host, kept) ? [host] : isPartOf(kept, host) ? [kept] : [])),
+  )
+  const after = othersAllowed ? ranked.hosts.filter((kept) => !both.includes(kept)) : []
+  return both.length + after.length === 0 ? null : { ...ranked, hosts: [...both, ...after] }
+}
+
+/** `google-vertex/us-east5` is an endpoint of `google-vertex`. */
+function isPartOf(host: string, whole: string): boolean {
+  return host === whole || host.startsWith(`${whole}/`)
+}
+
+/** Whether two names, of which either may be the more exact, can mean the same host. */
+export function sameHost(one: string, other: string): boolean {
+  return isPartOf(one, other) || isPartOf(other, one)
 }
 
 function fold(references: readonly ProviderRef[]): readonly Place[] {

@@ -3,12 +3,12 @@ import type { Catalog } from './catalog.ts'
 import { type Clock, isoTime } from './clock.ts'
 import { RouterError } from './errors.ts'
 import { kindOfStatus } from './failure.ts'
-import { readHosts, readListing } from './listing.ts'
+import { type ListedHost, type ListedModel, readHosts, readListing } from './listing.ts'
 import type { Provider } from './provider.ts'
 import { type Await, discard, readText } from './wires/wire.ts'
 
 export interface RefreshOptions {
-  /** Models whose per-host prices are wanted too, by their slug. */
+  /** Models whose per-host prices are wanted too, by any of their names. */
   readonly hosts?: readonly string[]
   readonly signal?: AbortSignal
 }
@@ -35,15 +35,14 @@ export async function refresh(around: Around, options: RefreshOptions): Promise<
   const entries = await Promise.all(
     around.providers.map(async (provider) => {
       try {
-        const models = readListing(await ask(provider, '/models', around, options.signal))
+        const asked = provider.dialect.supports.hosts ? (options.hosts ?? []) : []
+        const [models, ...hosts] = await Promise.all([
+          listOf(provider, around, options.signal),
+          ...asked.map((model) => hostsOf(model, provider, around, options.signal)),
+        ])
+        // Nothing is taken over before everything is there: half a refresh would be neither the old list nor the new.
         catalog.put(provider.name, { date, source: 'live', models })
-        if (provider.dialect.supports.hosts) {
-          for (const slug of options.hosts ?? []) {
-            const path = `/models/${slug.split('/').map(encodeURIComponent).join('/')}/endpoints`
-            const hosts = readHosts(await ask(provider, path, around, options.signal))
-            catalog.putHosts(provider.name, slug, { date, list: hosts })
-          }
-        }
+        for (const { wireModel, list } of hosts) catalog.putHosts(provider.name, wireModel, { date, list })
         return [provider.name, { models: models.length }] as const
       } catch (error) {
         return [provider.name, { error: RouterError.is(error) ? error : unreachable(provider) }] as const
@@ -51,6 +50,27 @@ export async function refresh(around: Around, options: RefreshOptions): Promise<
     }),
   )
   return { providers: Object.fromEntries(entries) }
+}
+
+async function listOf(provider: Provider, around: Around, signal?: AbortSignal): Promise<readonly ListedModel[]> {
+  const models = readListing(await ask(provider, '/models', around, signal))
+  if (models.length > 0) return models
+  const message = `${provider.name}/models named no model: its list stays as it was`
+  throw new RouterError(message, { kind: 'bad-response' })
+}
+
+/** The model may go by any of its names. */
+async function hostsOf(
+  model: string,
+  provider: Provider,
+  around: Around,
+  signal?: AbortSignal,
+): Promise<{ wireModel: string; list: readonly ListedHost[] }> {
+  const found = around.catalog.lookup(model)
+  const offer = 'model' in found ? around.catalog.offer(provider.name, found.model.id) : null
+  const wireModel = offer?.wireModel ?? model
+  const path = `/models/${wireModel.split('/').map(encodeURIComponent).join('/')}/endpoints`
+  return { wireModel, list: readHosts(await ask(provider, path, around, signal)) }
 }
 
 async function ask(

@@ -12,6 +12,7 @@ import { errorOf } from './door.ts'
 import { ConfigError } from './errors.ts'
 import { createEvents, type Listener } from './events.ts'
 import type { Call } from './exchange.ts'
+import { frozen } from './frozen.ts'
 import type { CheckedTasks, ModelOf, PlaceOf } from './known.ts'
 import { createLedger, type Ledger } from './ledger.ts'
 import type { ListedModel } from './listing.ts'
@@ -19,14 +20,14 @@ import type { Facts } from './model-rule.ts'
 import { UNKNOWN } from './money.ts'
 import { kindOf, unknown } from './options.ts'
 import type { Plan } from './plan.ts'
-import { makePlan, type Planned } from './planner.ts'
+import { isAskedFor, makePlan, type Planned } from './planner.ts'
 import { type Limits, type Policy, policyOf, type TaskPolicy, tightened } from './policy.ts'
 import { bound, type PriceList } from './price.ts'
 import type { Provider } from './provider.ts'
 import { type Refreshed, type RefreshOptions, refresh } from './refresh.ts'
 import { createWalk, type Outcome, run } from './runner.ts'
 import { createSessions } from './session.ts'
-import { withSettings } from './settings.ts'
+import { requestFor, type Settings, withOptions } from './settings.ts'
 import { recordOf } from './settle.ts'
 import type { UsageRecord } from './usage.ts'
 
@@ -136,7 +137,7 @@ export function createRouter<
   const events = createEvents()
   if (options.on !== undefined) events.on(options.on)
   const ledger = createLedger()
-  const sessions = createSessions(options.secret ?? crypto.randomUUID())
+  const sessions = createSessions(options.secret ?? newId(random))
   const closing = createCancellation()
   const running = new Set<Promise<unknown>>()
   const adHoc = new WeakMap<object, Policy>()
@@ -152,13 +153,7 @@ export function createRouter<
   ): Policy {
     const own = policyOf(policy, about)
     const all = { limits: options.limits, data: options.data }
-    return tightened({ ...own, request: withDefaults(own.request) }, all, 'createRouter')
-  }
-
-  function withDefaults(request: RequestSettings): RequestSettings {
-    return Object.keys(defaults).length === 0
-      ? request
-      : withSettings({ messages: [], ...request }, defaults, undefined)
+    return tightened(own, all, 'createRouter')
   }
 
   async function load(): Promise<void> {
@@ -173,7 +168,11 @@ export function createRouter<
       if (own.length > 0) catalog.put(name, { date, source: 'user', models: own })
       const priced = Object.entries(prices).flatMap(([id, list]) => {
         const found = catalog.lookup(id)
-        const offer = 'model' in found ? catalog.offer(name, found.model.id) : null
+        if ('several' in found)
+          throw new ConfigError('catalog.prices', `"${id}" fits several: ${found.several.join(', ')}`)
+        // A price alone declares its model, wherever a model that no list knows would be asked for.
+        if (!('model' in found)) return isAskedFor(id, provider) ? [{ id, prices: list }] : []
+        const offer = catalog.offer(name, found.model.id)
         return offer === null ? [] : [{ id: offer.wireModel, prices: list }]
       })
       // Last, so that a price stands above whatever else was said of the model.
@@ -201,15 +200,20 @@ export function createRouter<
   async function gather(task: string | TaskPolicy, input: Input, given: CallOptions) {
     const own = policyFor(task)
     const policy = tightened(own, checkedCall(given))
-    const request = withSettings(checkedInput(input), policy.request, given.request)
+    const asked = withOptions(checkedInput(input), given.request)
+    const settings: Settings = { defaults, policy: policy.request, asked }
+    const request = requestFor(settings)
     await loaded
     const date = clock.date()
     const at = isoTime(date)
-    const asked = given.session !== undefined && policy.sticky
-    const session = asked ? await sessions.hash(checkedSession(given.session)) : null
-    const facts = factsOf(checkedNeeds(request), { date, day: at.slice(0, 10) })
+    const isSticky = given.session !== undefined && policy.sticky
+    const session = isSticky ? await sessions.hash(checkedSession(given.session)) : null
+    const today = { date, day: at.slice(0, 10) }
+    const facts = factsOf(checkedNeeds(request), today)
+    const factsWith = (candidate: RequestSettings) => factsOf(checkedNeeds(requestFor(settings, { candidate })), today)
     const warm = session === null ? null : sessions.warm(session, clock.now())
-    return { at, policy, request, facts, session, planning: { policy, providers, facts, session: { asked, warm } } }
+    const planning = { policy, providers, facts, factsWith, session: { asked: isSticky, warm } }
+    return { at, policy, settings, request, facts, session, planning }
   }
 
   function factsOf(needs: Facts['needs'], { date, day }: { date: number; day: string }): Facts {
@@ -230,7 +234,7 @@ export function createRouter<
   async function begin(task: string | TaskPolicy, input: Input, given: CallOptions) {
     if (closing.canceled) throw new ConfigError('router', 'it is closed: create another one')
     const startedAt = clock.now()
-    const { at, policy, request, facts, session, planning } = await gather(task, input, given)
+    const { at, policy, settings, request, facts, session, planning } = await gather(task, input, given)
     const planned = makePlan(planning)
     const cancellation = createCancellation(given.signal, closing)
     const call: Call = {
@@ -238,6 +242,7 @@ export function createRouter<
       at,
       policy,
       request,
+      settings,
       clock,
       startedAt,
       deadline: startedAt + policy.limits.timeoutMs,
@@ -273,7 +278,8 @@ export function createRouter<
   }
 
   function settle(call: Call, { plan, ways }: Planned, outcome: Outcome, given: CallOptions): UsageRecord {
-    const usage = recordOf({ call, plan, ways, outcome, catalog, metadata: given.metadata ?? {} })
+    const metadata = { ...given.metadata }
+    const usage = frozen(recordOf({ call, plan, ways, outcome, catalog, metadata }))
     const { won } = outcome
     if (won !== null) {
       const { offer, provider } = won.way

@@ -3,6 +3,7 @@ import type { AttemptResult, Call } from './exchange.ts'
 import { type Cost, type Interval, sum, toUsd } from './money.ts'
 import type { Plan } from './plan.ts'
 import type { Way } from './planner.ts'
+import { sameHost } from './provider-rule.ts'
 import type { Outcome } from './runner.ts'
 import {
   type Alternative,
@@ -118,11 +119,6 @@ function driftOf({ way, answer, cost, record }: AttemptResult, { catalog, call }
     }
   }
   return drifts
-}
-
-/** `google-vertex/us-east5` is an endpoint of `google-vertex`. */
-function sameHost(planned: string, served: string): boolean {
-  return planned === served || planned.startsWith(`${served}/`) || served.startsWith(`${planned}/`)
 }
 
 function canonical(id: string, catalog: Catalog): string {

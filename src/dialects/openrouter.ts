@@ -119,10 +119,7 @@ function preferencesOf(
 ): Record<string, unknown> | null {
   const { hosts, othersAllowed, avoided, data } = target
   const merged: Record<string, unknown> = { ...given, ...preferences }
-  if (hosts.length > 0) {
-    merged.order = hosts
-    merged.allow_fallbacks = othersAllowed
-  }
+  if (hosts.length > 0) Object.assign(merged, orderOf(merged, hosts, othersAllowed))
   if (avoided.length > 0) {
     const ignored = Array.isArray(merged.ignore) ? merged.ignore : []
     merged.ignore = [...new Set([...ignored, ...avoided])]
@@ -130,6 +127,24 @@ function preferencesOf(
   if (data.training === 'deny' || data.retention === 'zero') merged.data_collection = 'deny'
   if (data.retention === 'zero') merged.zdr = true
   return Object.keys(merged).length > 0 ? merged : null
+}
+
+/** The plan's order takes the place of one in the preferences; the hosts that this one allowed stay the only ones. */
+function orderOf(
+  { order, only, allow_fallbacks: fallbacks }: Fields,
+  hosts: readonly string[],
+  othersAllowed: boolean,
+): Record<string, unknown> {
+  if (fallbacks !== false || !isNames(order)) {
+    return { order: hosts, allow_fallbacks: othersAllowed && fallbacks !== false }
+  }
+  const allowed = isNames(only) ? order.filter((host) => only.includes(host)) : order
+  // Preferences that allow nobody are OpenRouter's to refuse: an empty list would allow everybody.
+  return allowed.length === 0 ? {} : { order: hosts, allow_fallbacks: othersAllowed, only: allowed }
+}
+
+function isNames(value: unknown): value is readonly unknown[] {
+  return Array.isArray(value) && value.length > 0
 }
 
 function headers(request: ChatRequest): Record<string, string> | null {
