@@ -55,7 +55,7 @@ try {
   await sandbox.close()
   rmSync(folder, { recursive: true, force: true })
 }
-console.log(`\n${report.passed} passed, ${report.failed} failed, ${report.skipped} skipped`)
+console.log(`\ncompatibility: ${report.passed} passed, ${report.failed} failed, ${report.skipped} skipped`)
 process.exitCode = report.failed === 0 ? 0 : 1
 
 /** Other Nodes, Bun and Deno, from npm: nothing of it lands on the machine. */
