@@ -20,7 +20,7 @@ export type Delta =
 export interface Assembly {
   /** One event's data; what can be seen of it is pushed to `out`. */
   take(data: string, event: string | undefined, out: Delta[]): void
-  /** The chunk that reports an error, or that is none at all. */
+  /** The chunk that reports an error, or that is none at all; after an error, only its cost is still listened for. */
   readonly broken: { readonly chunk: unknown; readonly malformed: boolean } | null
   /** `[DONE]` was said. */
   readonly done: boolean
@@ -36,6 +36,8 @@ export interface Assembly {
 /** Nobody calls more tools at once, or with longer arguments. */
 const MOST_CALLS = 128
 const MOST_ARGUMENTS = 1024 * 1024
+
+const MALFORMED = Object.freeze({ chunk: null, malformed: true })
 
 interface CallParts {
   id: string | null
@@ -55,6 +57,8 @@ export function createAssembly(): Assembly {
   let refusal = ''
   let content: string | null = null
   const calls: CallParts[] = []
+  /** Where in `calls` the call is that a provider's index stands for just now. */
+  const places = new Map<number, number>()
   const details: Fields[] = []
   const annotations: unknown[] = []
   const images: unknown[] = []
@@ -63,35 +67,39 @@ export function createAssembly(): Assembly {
   let usage: Fields | undefined
   let done = false
   let broken: Assembly['broken'] = null
+  let followed: unknown
 
   function take(data: string, event: string | undefined, out: Delta[]): void {
-    if (done || broken !== null) return
+    if (done) return
     if (data === '[DONE]') {
       done = true
       return
     }
-    let chunk: unknown
-    try {
-      chunk = JSON.parse(data)
-    } catch {
-      broken = { chunk: null, malformed: true }
-      return
-    }
-    const body = fields(chunk)
+    const body = parsed(data)
     if (body === undefined) {
-      broken = { chunk: null, malformed: true }
+      // Once the reason to finish was given, everything was said: what breaks after it takes nothing away.
+      if (finish === null && data.trim() !== '') broken ??= MALFORMED
       return
     }
     noteHead(body)
-    const choice = Array.isArray(body.choices) ? fields(body.choices[0]) : undefined
+    // After an error nothing more is said of the answer, but what it cost may be.
+    if (broken !== null) return
+    const choice = choiceOf(body)
     // Looked for before the choice: an error may come with none.
     const error = body.error ?? choice?.error ?? (body.x_groq ? fields(body.x_groq)?.error : undefined)
     if (isPresent(error) || event === 'error') {
       broken = { chunk: { error: isPresent(error) ? error : body }, malformed: false }
-      if (choice !== undefined) noteChoice(choice, out)
-      return
     }
     if (choice !== undefined) noteChoice(choice, out)
+  }
+
+  /** Several answers to one question come mixed: the one that begins is followed, as in a body the first is read. */
+  function choiceOf({ choices }: Fields): Fields | undefined {
+    const first = Array.isArray(choices) ? fields(choices[0]) : undefined
+    if (first === undefined) return undefined
+    followed ??= first.index
+    if (first.index === followed || !isPresent(first.index)) return first
+    return list(choices).find(({ index }) => index === followed)
   }
 
   function noteHead(body: Fields): void {
@@ -147,36 +155,39 @@ export function createAssembly(): Assembly {
   }
 
   function noteCall(delta: Fields, out: Delta[]): void {
-    const id = string(delta.id)
-    const index = indexOf(delta.index, id)
-    if (index === null) {
-      broken = { chunk: null, malformed: true }
+    const id = string(delta.id) || null
+    const called = fields(delta.function)
+    const name = string(called?.name) || null
+    const index = indexOf(delta.index, id, name)
+    if (index === null || index >= MOST_CALLS) {
+      broken = MALFORMED
       return
     }
     const call = calls[index] ?? { id: null, name: null, arguments: '' }
     calls[index] = call
-    const called = fields(delta.function)
-    const name = string(called?.name)
     const piece = string(called?.arguments) ?? ''
     // Some hosts repeat both in every piece, others leave them empty after the first.
-    call.id ??= id || null
-    call.name ??= name || null
+    call.id ??= id
+    call.name ??= name
     call.arguments += piece
     if (call.arguments.length > MOST_ARGUMENTS) {
-      broken = { chunk: null, malformed: true }
+      broken = MALFORMED
       return
     }
     out.push({ type: 'tool-call-delta', index, id: call.id, name: call.name, arguments: piece })
   }
 
-  /** Calls are numbered one by one; an index that leaves a gap, or is none, is not followed. */
-  function indexOf(given: unknown, id: string | null): number | null {
-    if (given === undefined || given === null) {
+  /** Ours are numbered one by one, whatever numbers a provider gives; one that is no number is not followed. */
+  function indexOf(given: unknown, id: string | null, name: string | null): number | null {
+    if (!isPresent(given)) {
       const known = id === null ? calls.length - 1 : calls.findIndex((call) => call.id === id)
-      return known === -1 ? (calls.length < MOST_CALLS ? calls.length : null) : known
+      return known === -1 ? calls.length : known
     }
-    const whole = typeof given === 'number' && Number.isInteger(given) && given >= 0 && given < MOST_CALLS
-    return whole && given <= calls.length ? given : null
+    if (typeof given !== 'number' || !Number.isInteger(given) || given < 0 || given >= MOST_CALLS) return null
+    const known = places.get(given)
+    if (known !== undefined && !isAnother(calls[known], id, name)) return known
+    places.set(given, calls.length)
+    return calls.length
   }
 
   return {
@@ -216,6 +227,20 @@ export function createAssembly(): Assembly {
       const choice = { index: 0, message, finish_reason: finish, native_finish_reason: native, logprobs: null }
       return { ...head, object: 'chat.completion', choices: [choice], ...(usage && { usage }) }
     },
+  }
+}
+
+/** Gemini through OpenRouter numbers all its calls 0; other hosts give each piece of one call another id. */
+function isAnother(call: CallParts | undefined, id: string | null, name: string | null): boolean {
+  if (call === undefined || id === null || name === null || call.id === null || call.id === id) return false
+  return parsed(call.arguments) !== undefined
+}
+
+function parsed(json: string): Fields | undefined {
+  try {
+    return fields(JSON.parse(json))
+  } catch {
+    return undefined
   }
 }
 

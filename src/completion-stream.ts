@@ -22,7 +22,7 @@ export function createStream(
   begin: () => Promise<Begun>,
   watch: (completion: Promise<Completion>) => void,
 ): CompletionStream {
-  const running: Running = { live: null, model: '', stopped: false, resolve: () => {}, reject: () => {} }
+  const running: Running = { live: null, model: '', created: 0, stopped: false, resolve: () => {}, reject: () => {} }
   const completion = new Promise<Completion>((resolve, reject) => {
     running.resolve = resolve
     running.reject = reject

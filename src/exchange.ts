@@ -61,6 +61,8 @@ export interface Exchange {
   send(options: { readonly stream: boolean }): Promise<WireReply>
   /** Ends it early; what is being waited for rejects at once. */
   giveUp(reason: unknown): void
+  /** Hears that it was given up while nothing was waited for. */
+  onGivenUp(hear: (error: unknown) => void): void
   /**
    * Sets the time limit anew: so many milliseconds of waiting from now, at the latest the call's deadline. While
    * nothing is waited for, nothing is late.
@@ -90,16 +92,18 @@ export function openExchange(call: Call, order: Order): Exchange {
   let givenUp = false
   let reason: unknown
   let stopWaiting: ((reason: unknown) => void) | undefined
+  let hear: ((error: unknown) => void) | undefined
+  let waiting = false
   const giveUp = (why: unknown) => {
     if (givenUp) return
     givenUp = true
     reason = why
     controller.abort(why)
-    stopWaiting?.(why)
+    if (waiting) stopWaiting?.(why)
+    else hear?.(why)
   }
   let late: keyof typeof REASONS = 'timed-out'
   let due = startedAt + order.timeLimit
-  let waiting = false
   let armed = due
   let stopTimer = clock.timer(order.timeLimit, strike)
   /** Timers may strike early, and a limit may have been put off since: then it is set again. */
@@ -136,6 +140,9 @@ export function openExchange(call: Call, order: Order): Exchange {
   return {
     until,
     giveUp,
+    onGivenUp(given) {
+      hear = given
+    },
     async send({ stream }) {
       const { request } = order
       const body = provider.dialect.body(request, {

@@ -24,6 +24,8 @@ export interface Live {
 /** Decoded bytes, over the whole stream and before anything can be seen of it. */
 const MOST_BYTES = 64 * 1024 * 1024
 const MOST_BYTES_UNSEEN = 1024 * 1024
+/** After an error some say what it has cost; most close. */
+const AFTERWORDS_MS = 100
 
 /** Milliseconds that a connection is given to end by itself. */
 const LINGER = 20
@@ -37,8 +39,11 @@ interface Incoming {
 
 type Ending = Reading & { readonly body?: unknown }
 
-/** One exchange with one offer, for an answer that comes in pieces. */
-export function openLive(call: Call, order: Order): Live {
+/**
+ * One exchange with one offer, for an answer that comes in pieces. `onUnread` hears that it is over although nobody was
+ * reading: the call was canceled, or its time is up.
+ */
+export function openLive(call: Call, order: Order, onUnread: () => void): Live {
   const { firstTokenMs, idleMs } = call.policy.limits
   const exchange = openExchange(call, { ...order, timeLimit: Math.min(order.timeLimit, firstTokenMs) })
   const { dialect } = order.way.provider
@@ -50,26 +55,50 @@ export function openLive(call: Call, order: Order): Live {
   let whole: Ending | null = null
   let bytes = 0
   let seen = false
+  let reading = false
+  let afterwords = false
+
+  exchange.onGivenUp((error) => {
+    if (reading || result !== null) return
+    endEarly(error)
+    onUnread()
+  })
 
   async function read(out: Delta[]): Promise<void> {
     if (result !== null) return
+    reading = true
     try {
       if (incoming === null && whole === null) await open()
-      if (whole !== null) {
-        handOut(whole, out)
-        return
-      }
-      if (seen) exchange.limit(idleMs, 'stalled')
-      while (!take(out) && assembly.broken === null && !assembly.done) {
-        if (!(await feed())) break
-      }
-      if (out.length > 0) see()
-      else end(said())
+      if (whole !== null) handOut(whole, out)
+      else await readOn(out)
     } catch (error) {
-      // Once the reason to finish was given, everything was said: what breaks after it takes nothing away.
-      end(
-        assembly.finished && !call.cancellation.canceled ? said() : { ...heard(), failure: exchange.failureOf(error) },
-      )
+      endEarly(error)
+    }
+    reading = false
+  }
+
+  /** Once the reason to finish was given, everything was said: what breaks after it takes nothing away. */
+  function endEarly(error: unknown): void {
+    const spoken = assembly.finished || assembly.broken !== null
+    end(spoken && !call.cancellation.canceled ? said() : { ...heard(), failure: exchange.failureOf(error) })
+  }
+
+  async function readOn(out: Delta[]): Promise<void> {
+    progress()
+    while (!take(out) && !assembly.done && !assembly.broken?.malformed) {
+      if (!(await feed())) break
+    }
+    if (out.length > 0) see()
+    else end(said())
+  }
+
+  /** Only what was said is progress; a keep-alive is not. */
+  function progress(): void {
+    if (assembly.broken === null) {
+      if (seen) exchange.limit(idleMs, 'stalled')
+    } else if (!afterwords) {
+      afterwords = true
+      exchange.limit(Math.min(AFTERWORDS_MS, idleMs), 'stalled')
     }
   }
 
@@ -84,8 +113,7 @@ export function openLive(call: Call, order: Order): Live {
       assembly.take(data, event, out)
     }
     queue.splice(0, taken)
-    // Only what was said is progress; a keep-alive is not.
-    if (taken > 0 && seen && out.length === 0) exchange.limit(idleMs, 'stalled')
+    if (taken > 0 && out.length === 0) progress()
     return out.length > 0
   }
 
@@ -150,6 +178,8 @@ export function openLive(call: Call, order: Order): Live {
   }
 
   function end(ending: Ending): void {
+    // It was stopped while this was on its way.
+    if (result !== null) return
     if (incoming !== null) letGo(incoming.reader)
     const body = ending.body ?? (incoming === null ? null : assembly.body)
     result = exchange.end({ ...ending, body, ...(ending.failure === null ? { phase: 'done' } : {}) })
@@ -177,8 +207,8 @@ export function openLive(call: Call, order: Order): Live {
     assembly,
     stop(failed = failure('canceled')) {
       if (result !== null) return
-      exchange.giveUp(undefined)
       end({ ...heard(), failure: failed })
+      exchange.giveUp(undefined)
     },
     get result() {
       return result

@@ -20,7 +20,7 @@ export function seamOf(text: string, about: { assembly: Assembly; request: ChatR
   if (text.trim() === '' || assembly.callsTools) return null
   const format = request.response_format?.type
   if ((format !== undefined && format !== 'text') || /^\s*[{[]/.test(text)) return null
-  if ((text.match(/^\s*(```|~~~)/gm) ?? []).length % 2 === 1) return null
+  if (isInFence(text)) return null
   let cut = Math.max(0, text.length - DROPPED)
   // Some providers refuse, others trim, a message that ends in white space; and no character is cut in two.
   while (cut > 0 && (/\s/.test(text[cut - 1] ?? '') || isLowSurrogate(text, cut))) cut -= 1
@@ -39,6 +39,20 @@ export type Verdict = 'waiting' | 'broken' | 'verified'
 export function verify({ dropped }: Seam, again: string): Verdict {
   if (again.length < dropped.length) return dropped.startsWith(again) ? 'waiting' : 'broken'
   return again.startsWith(dropped) ? 'verified' : 'broken'
+}
+
+/** Quotes and list items may stand in front of a fence; only one of its own kind, no shorter and alone, closes it. */
+const FENCE = /^[\s>]*(?:(?:[-*+]|\d+[.)])\s+)*(`{3,}|~{3,})(.*)$/
+
+function isInFence(text: string): boolean {
+  let open: string | null = null
+  for (const line of text.split(/\r\n?|\n/)) {
+    const [, fence = '', rest = ''] = FENCE.exec(line) ?? []
+    if (fence === '') continue
+    if (open === null) open = fence
+    else if (fence.startsWith(open) && rest.trim() === '') open = null
+  }
+  return open !== null
 }
 
 function isLowSurrogate(text: string, index: number): boolean {

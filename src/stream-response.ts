@@ -6,17 +6,22 @@ import type { UsageRecord } from './usage.ts'
 /** OpenAI's server-sent events from ours: one write for each, pulled as the client reads. */
 export function responseOf(
   events: AsyncIterableIterator<StreamEvent, void>,
-  about: { completion: Promise<Completion>; running: { readonly model: string }; init?: ResponseInit | undefined },
+  about: {
+    completion: Promise<Completion>
+    running: { readonly model: string; readonly created: number }
+    init?: ResponseInit | undefined
+  },
 ): Response {
   const { completion, running, init = {} } = about
   const encoder = new TextEncoder()
   const id = `chatcmpl-${crypto.randomUUID()}`
+  const named = new Set<number>()
   let begun = false
   const line = (data: object) => encoder.encode(`data: ${JSON.stringify(data)}\n\n`)
   const chunk = (rest: object) =>
-    line({ id, object: 'chat.completion.chunk', created: 0, model: running.model, ...rest })
+    line({ id, object: 'chat.completion.chunk', created: running.created, model: running.model, ...rest })
   const piece = (event: StreamEvent) => {
-    const delta = deltaOf(event)
+    const delta = deltaOf(event, named)
     // What OpenAI's protocol has no word for goes beside it: clients that do not know it pass over it.
     if (delta === null) return chunk({ choices: [], modelfirst: event })
     const role = begun ? {} : { role: 'assistant' }
@@ -29,10 +34,15 @@ export function responseOf(
       async pull(controller) {
         try {
           const { done, value } = await events.next()
-          if (!done) return controller.enqueue(piece(value))
-          const { usage } = await completion
-          controller.enqueue(chunk({ choices: [], usage: usageOf(usage) }))
-          controller.enqueue(encoder.encode('data: [DONE]\n\n'))
+          if (done) {
+            const { usage } = await completion
+            controller.enqueue(chunk({ choices: [], usage: usageOf(usage) }))
+            controller.enqueue(encoder.encode('data: [DONE]\n\n'))
+          } else if (begun && value.type === 'restart') {
+            // This protocol cannot take back what was said: a client would read two answers as one.
+            await events.return?.()
+            controller.enqueue(line({ error: BEGUN_ANEW }))
+          } else return controller.enqueue(piece(value))
         } catch (error) {
           // Not `controller.error`: that cuts the connection, and the client would never read why.
           controller.enqueue(line({ error: told(error) }))
@@ -52,6 +62,12 @@ export function responseOf(
   return new Response(body, { ...init, headers })
 }
 
+const BEGUN_ANEW = Object.freeze({
+  message: 'the answer broke off and was begun anew, which a client of this protocol cannot be told: ask again',
+  type: 'server_error',
+  code: 'cut-off',
+})
+
 const FINISH = {
   stop: 'stop',
   length: 'length',
@@ -60,7 +76,7 @@ const FINISH = {
   unknown: 'stop',
 } as const
 
-function deltaOf(event: StreamEvent): object | null {
+function deltaOf(event: StreamEvent, named: Set<number>): object | null {
   switch (event.type) {
     case 'text-delta':
       return { content: event.text }
@@ -68,6 +84,9 @@ function deltaOf(event: StreamEvent): object | null {
       return { reasoning: event.text }
     case 'tool-call-delta': {
       const { index, id, name, arguments: json } = event
+      if (named.has(index)) return { tool_calls: [{ index, function: { arguments: json } }] }
+      // Once only, as OpenAI does: there are clients that put the names of all pieces together.
+      if (name !== null) named.add(index)
       return { tool_calls: [{ index, id, type: 'function', function: { name, arguments: json } }] }
     }
     case 'end':

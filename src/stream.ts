@@ -12,6 +12,11 @@ import type { Outcome, Walk } from './runner.ts'
 import { seamOf } from './seam.ts'
 import type { UsageRecord } from './usage.ts'
 
+interface Ended {
+  readonly answer: Answer | null
+  readonly error: Error | null
+}
+
 /** A call that is ready to run. */
 export interface Begun {
   readonly call: Call
@@ -26,6 +31,8 @@ export interface Running {
   live: Live | null
   /** The model that is being asked. */
   model: string
+  /** When the call began, in seconds since 1970. */
+  created: number
   /** The loop was left early: what there is, is all there will be. */
   stopped: boolean
   resolve(completion: Completion): void
@@ -51,14 +58,16 @@ export async function* produce(
     throw error
   }
   const { call, walk } = begun
+  running.created = Math.floor(Date.parse(call.at) / 1000)
   const seen = { text: '', reasoning: '' }
   const deltas: Delta[] = []
   let glue: Glue = plain()
   let last: AttemptResult | null = null
   let over = false
+  let ended: Ended | null = null
   try {
     for (let order = next(); order !== null; order = next()) {
-      const live = openLive(call, glue.fit(order))
+      const live = openLive(call, glue.fit(order), endUnread)
       running.live = live
       running.model = order.way.step.model
       let fits = true
@@ -74,6 +83,7 @@ export async function* produce(
         for (const event of out) note(event)
         if (out.length > 0) yield out
       }
+      if (ended !== null) break
       if (!fits) live.stop(NO_SEAM)
       last = settleLive()
       if (last === null || last.failure === null || running.stopped) break
@@ -114,7 +124,7 @@ export async function* produce(
     if (result === null) return null
     // A continuation that ended before it had written again what was said has not continued anything.
     const unfit = result.failure === null && !glue.shown && (seen.text !== '' || seen.reasoning !== '')
-    const noted = unfit ? { ...result, failure: NO_SEAM } : result
+    const noted = unfit ? unfitting(result) : result
     walk.note(noted)
     return noted
   }
@@ -125,12 +135,23 @@ export async function* produce(
     if (call.policy.onBroken === 'fail') return null
     // No text to go on from: what was thought so far is thought again.
     if (seen.text === '' && !assembly.callsTools) return restarting(0)
-    const seam = seamOf(seen.text, { assembly, request: call.request })
+    const seam = seamOf(seen.text, { assembly, request: order.request })
     return seam === null ? null : continuing(seam, placeOf(order))
   }
 
+  /** Nobody is there to take what comes: whoever comes back finds it settled. */
+  function endUnread(): void {
+    last = settleLive()
+    ending()
+  }
+
   /** The record, then the completion or the error: settled once, whoever asks. */
-  function ending(): { answer: Answer | null; error: Error | null } {
+  function ending(): Ended {
+    ended ??= settled()
+    return ended
+  }
+
+  function settled(): Ended {
     const walked = walk.outcome()
     const left = running.stopped && walked.won === null && walked.failure === null
     const outcome = left ? { ...walked, failure: failure('canceled') } : walked
@@ -150,8 +171,11 @@ export async function* produce(
 
   /** The answer as it was seen, which is more than the last attempt's when several were joined. */
   function whole(answer: Answer): Answer {
-    if (answer.text === seen.text || seen.text === '') return answer
-    return { ...answer, text: seen.text, message: { ...answer.message, content: seen.text } }
+    if (answer.text === seen.text) return answer
+    const { reasoning_details: _, reasoning: __, ...message } = answer.message
+    const reasoning = seen.reasoning || null
+    const joined = { ...message, content: seen.text, ...(reasoning !== null && { reasoning }) }
+    return { ...answer, text: seen.text, reasoning, message: joined }
   }
 
   /** What was seen of an answer that is not whole; `null` when nothing was. */
@@ -159,6 +183,11 @@ export async function* produce(
     const toolCalls = last?.answer?.toolCalls ?? []
     return seen.text === '' && seen.reasoning === '' && !glue.shown ? null : { ...seen, toolCalls }
   }
+}
+
+/** It answered, but it is no answer to this call. */
+function unfitting(result: AttemptResult): AttemptResult {
+  return { ...result, failure: NO_SEAM, record: Object.freeze({ ...result.record, outcome: NO_SEAM.kind }) }
 }
 
 const NOTHING: Answer = {
