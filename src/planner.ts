@@ -122,7 +122,7 @@ function waysOf(
 
 /** What a rule may choose from: the models that can be had under this policy, each with the offers it may use. */
 function onSale({ policy, providers, facts }: Planning): readonly Model[] {
-  return facts.catalog.models().flatMap((model) => {
+  const models = facts.catalog.models().flatMap((model) => {
     const allowed = model.offers.filter((offer) => {
       const provider = providers.find(({ name }) => name === offer.provider)
       return provider !== undefined && refusal(offer, provider, policy, facts) === null
@@ -136,6 +136,7 @@ function onSale({ policy, providers, facts }: Planning): readonly Model[] {
     if (offers.length === model.offers.length) return [model]
     return offers.length === 0 ? [] : [{ ...model, offers }]
   })
+  return Object.freeze(models)
 }
 
 function anywhere(offer: Offer, because: readonly string[]): RankedOffer {
