@@ -52,3 +52,8 @@ let written = { second: Number.NaN, iso: '' }
 export function utcMinutes(date: number): number {
   return Math.floor(date / 60_000) % 1440
 }
+
+/** Whole seconds since 1970 of a record's ISO time, as OpenAI dates its answers. */
+export function unixSeconds(iso: string): number {
+  return Math.floor(Date.parse(iso) / 1000)
+}

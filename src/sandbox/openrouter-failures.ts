@@ -1,3 +1,5 @@
+import type { Host } from './hosts.ts'
+import type { NoHost } from './routing.ts'
 import type { FailureDetails } from './script.ts'
 import type { Plain } from './vendor.ts'
 
@@ -84,4 +86,35 @@ function byStatus(status: number, model: string): { readonly message: string; re
     default:
       return { message: returned }
   }
+}
+
+export function noHost(none: NoHost, model: string): Plain {
+  return refuse(404, none.message, {
+    ...(none.metadata && { metadata: none.metadata }),
+    availability: {
+      code: none.availability,
+      retryable: false,
+      requested_models: [model],
+      ...(none.excludedBy !== undefined && { excluded_by: [none.excludedBy] }),
+      docs_url: 'https://openrouter.ai/docs/guides/routing/provider-selection',
+    },
+  })
+}
+
+export function tooLong(context: number, prompt: number, output: number | undefined): Plain {
+  const parts = output === undefined ? '' : `, ${output} in the output`
+  const message = `This endpoint's maximum context length is ${context} tokens. However, you requested about ${prompt + (output ?? 0)} tokens (${prompt} of text input${parts}). Please reduce the length of either one, or use the context-compression plugin to compress your prompt automatically.`
+  return refuse(400, message, { metadata: { provider_name: null } })
+}
+
+export function allDown(hosts: readonly Host[]): Plain {
+  const last = hosts.at(-1)
+  return refuse(503, 'Provider returned error', {
+    metadata: {
+      raw: { error: { type: 'Service Unavailable', message: 'No available workers' } },
+      provider_name: last?.name ?? null,
+      is_byok: false,
+      previous_errors: hosts.slice(0, -1).map((host) => ({ provider: host.name, code: 503, status: 503 })),
+    },
+  })
 }

@@ -144,3 +144,28 @@ function keyed(prices: Partial<PriceList>): Readonly<Record<string, string>> {
   }
   return named
 }
+
+/** What a key may still spend. */
+export function keyOf(usage: number, credits: number | undefined): object {
+  return {
+    label: 'sk-or-v1-sandbox',
+    limit: credits ?? null,
+    limit_remaining: credits === undefined ? null : credits - usage,
+    limit_reset: null,
+    usage,
+    usage_daily: usage,
+    usage_weekly: usage,
+    usage_monthly: usage,
+    byok_usage: 0,
+    byok_usage_daily: 0,
+    byok_usage_weekly: 0,
+    byok_usage_monthly: 0,
+    include_byok_in_limit: false,
+    is_free_tier: false,
+    is_management_key: false,
+    is_provisioning_key: false,
+    creator_user_id: null,
+    expires_at: null,
+    rate_limit: { requests: -1, interval: '10s', note: 'This field is deprecated and safe to ignore.' },
+  }
+}

@@ -7,13 +7,14 @@ import { femto, number, perToken } from './decimal.ts'
 import { createGenerations } from './generations.ts'
 import { baseOf, type Host, hostNamed } from './hosts.ts'
 import { createIdentity } from './identity.ts'
-import { type Fields, fieldsOf, isCount, isFields, listOf, numberOf, stringsOf, textOf } from './json.ts'
+import { type Fields, fieldsOf, isCount, listOf, numberOf, stringsOf, textOf } from './json.ts'
 import { errorFrameOf, framesOfOpenRouter, jsonOfOpenRouter } from './openrouter-answer.ts'
-import { failureOfOpenRouter, refuse } from './openrouter-failures.ts'
-import { endpointRow, modelRow } from './openrouter-listing.ts'
+import { allDown, failureOfOpenRouter, noHost, refuse, tooLong } from './openrouter-failures.ts'
+import { endpointRow, keyOf, modelRow } from './openrouter-listing.ts'
+import { thinkingOf } from './openrouter-thinking.ts'
 import { type Prompt, readPrompt } from './prompt.ts'
 import { makeReply } from './reply.ts'
-import { isNamed, type NoHost, route } from './routing.ts'
+import { isNamed, route } from './routing.ts'
 import { seeded } from './seeded.ts'
 import { createStickiness } from './stickiness.ts'
 import { type Job, type Plain, type Received, settled, type Vendor } from './vendor.ts'
@@ -37,17 +38,6 @@ const MOST_MODELS = 3
 const VARIANTS = new Set(['nitro', 'floor', 'exacto', 'online'])
 const ROUTERS = ['openrouter/auto', 'openrouter/auto-beta', 'openrouter/free']
 const FALLBACK_OUTPUT = 4096
-const EFFORTS: Readonly<Record<string, number>> = {
-  max: 120,
-  xhigh: 108,
-  high: 72,
-  medium: 40,
-  low: 16,
-  minimal: 8,
-  none: 0,
-}
-/** They think whether they are asked to or not. */
-const ALWAYS_THINKS = /gpt-oss|gpt-5|\/o[134]|-r1|thinking|grok-4|gemini-(2\.5-pro|3)|qwq|minimax-m/
 
 interface Candidate extends Sold {
   readonly variant: string | null
@@ -369,72 +359,6 @@ export function cachingOf(host: Host, model: string): Caching {
   // OpenAI's newer models charge for writing although nobody asked them to.
   const billsWrites = author === 'openai' && host.prices.cacheWrite !== undefined
   return { kind: 'implicit', block: 128, least: 1024, ttlMs: 300_000, billsWrites }
-}
-
-function thinkingOf(body: Fields, model: string): number {
-  const reasoning = fieldsOf(body.reasoning)
-  const effort = textOf(reasoning.effort) ?? textOf(body.reasoning_effort)
-  if (effort !== undefined) return EFFORTS[effort] ?? 0
-  const budget = numberOf(reasoning.max_tokens)
-  if (budget !== undefined) return Math.min(budget, 120)
-  if (reasoning.enabled === false) return 0
-  const asked = isFields(body.reasoning) || body.include_reasoning === true
-  return asked || ALWAYS_THINKS.test(model) ? 40 : 0
-}
-
-function noHost(none: NoHost, model: string): Plain {
-  return refuse(404, none.message, {
-    ...(none.metadata && { metadata: none.metadata }),
-    availability: {
-      code: none.availability,
-      retryable: false,
-      requested_models: [model],
-      ...(none.excludedBy !== undefined && { excluded_by: [none.excludedBy] }),
-      docs_url: 'https://openrouter.ai/docs/guides/routing/provider-selection',
-    },
-  })
-}
-
-function tooLong(context: number, prompt: number, output: number | undefined): Plain {
-  const parts = output === undefined ? '' : `, ${output} in the output`
-  const message = `This endpoint's maximum context length is ${context} tokens. However, you requested about ${prompt + (output ?? 0)} tokens (${prompt} of text input${parts}). Please reduce the length of either one, or use the context-compression plugin to compress your prompt automatically.`
-  return refuse(400, message, { metadata: { provider_name: null } })
-}
-
-function allDown(hosts: readonly Host[]): Plain {
-  const last = hosts.at(-1)
-  return refuse(503, 'Provider returned error', {
-    metadata: {
-      raw: { error: { type: 'Service Unavailable', message: 'No available workers' } },
-      provider_name: last?.name ?? null,
-      is_byok: false,
-      previous_errors: hosts.slice(0, -1).map((host) => ({ provider: host.name, code: 503, status: 503 })),
-    },
-  })
-}
-
-function keyOf(usage: number, credits: number | undefined): object {
-  return {
-    label: 'sk-or-v1-sandbox',
-    limit: credits ?? null,
-    limit_remaining: credits === undefined ? null : credits - usage,
-    limit_reset: null,
-    usage,
-    usage_daily: usage,
-    usage_weekly: usage,
-    usage_monthly: usage,
-    byok_usage: 0,
-    byok_usage_daily: 0,
-    byok_usage_weekly: 0,
-    byok_usage_monthly: 0,
-    include_byok_in_limit: false,
-    is_free_tier: false,
-    is_management_key: false,
-    is_provisioning_key: false,
-    creator_user_id: null,
-    expires_at: null,
-    rate_limit: { requests: -1, interval: '10s', note: 'This field is deprecated and safe to ignore.' },
-  }
 }
 
 function bodyOf(plain: Plain): Fields {

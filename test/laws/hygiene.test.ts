@@ -105,6 +105,17 @@ describe.skipIf(!existsSync(`${root}.git`))('the tracked files (needs a git chec
     expect(readFileSync(`${root}package-lock.json`, 'utf8')).not.toContain('"resolved"')
   })
 
+  test('the lock file knows every package that it names, for every platform, or npm ci refuses it', () => {
+    const { packages }: { packages: Record<string, { dependencies?: object; optionalDependencies?: object }> } =
+      JSON.parse(readFileSync(`${root}package-lock.json`, 'utf8'))
+    const missing = Object.entries(packages).flatMap(([path, { dependencies, optionalDependencies }]) =>
+      Object.keys({ ...dependencies, ...optionalDependencies })
+        .filter((name) => !Object.keys(packages).some((other) => other.endsWith(`node_modules/${name}`)))
+        .map((name) => `${path} needs ${name}`),
+    )
+    expect(missing).toEqual([])
+  })
+
   test('a path and a host are found', () => {
     expect(foreignIn(`see /${'work'}/notes`)).toHaveLength(1)
     expect(foreignIn(`https://${'registry'}.npmjs.org/zod`)).toHaveLength(1)
