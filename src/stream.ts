@@ -1,5 +1,6 @@
 import type { Answer } from './answer.ts'
 import type { Delta } from './assembly.ts'
+import { unixSeconds } from './clock.ts'
 import { type Completion, completionOf } from './completion.ts'
 import { errorOf } from './door.ts'
 import type { PartialAnswer } from './errors.ts'
@@ -58,7 +59,7 @@ export async function* produce(
     throw error
   }
   const { call, walk } = begun
-  running.created = Math.floor(Date.parse(call.at) / 1000)
+  running.created = unixSeconds(call.at)
   const seen = { text: '', reasoning: '' }
   const deltas: Delta[] = []
   let glue: Glue = plain()
