@@ -107,7 +107,7 @@ export interface Router<Task extends string = string> {
   on(listener: Listener): () => void
   /** Settles when the bundled catalogue is there; every call waits for it by itself. */
   ready(): Promise<void>
-  /** Aborts what runs; further calls are refused. */
+  /** Aborts what runs, and waits until the sinks have their records, five seconds at most; further calls are refused. */
   close(): Promise<void>
 }
 
@@ -311,10 +311,15 @@ export function createRouter<
       events.emit({ type: 'listener-failed', what: 'sink', error: error instanceof Error ? error.name : typeof error })
     }
     try {
-      Promise.resolve(sink(usage)).catch(report)
+      tracked(Promise.resolve(sink(usage))).catch(report)
     } catch (error) {
       report(error)
     }
+  }
+
+  /** A call that ends may still feed its sinks. */
+  async function drained(): Promise<void> {
+    while (running.size > 0) await Promise.all(running)
   }
 
   /** Kept until it is over, so that `close` can wait for it. */
@@ -355,10 +360,18 @@ export function createRouter<
     ready: () => loaded,
     async close() {
       closing.cancel(new Error('the router was closed'))
-      await Promise.all(running)
+      let stopTimer = () => {}
+      const patience = new Promise<void>((resolve) => {
+        stopTimer = clock.timer(LONGEST_CLOSE, resolve)
+      })
+      await Promise.race([drained(), patience])
+      stopTimer()
     },
   })
 }
+
+/** Milliseconds that closing waits for sinks: one that hangs keeps nobody. */
+const LONGEST_CLOSE = 5000
 
 /** How much the newest call counts in an offer's speed. */
 const SPEED_WEIGHT = 0.2
