@@ -10,17 +10,22 @@ type ModelId<P> = KnownModel | KnownGroqId | OwnIds<P> | Other
 export type ModelOf<P> = ModelId<P> | { readonly model: ModelId<P>; readonly request?: object }
 
 /** What may stand as a place: a provider by name, or a host behind OpenRouter. */
-export type PlaceOf<P> =
-  | (P extends Provider<infer Name> ? Name : never)
-  | (P extends Provider<'openrouter'> ? `openrouter/${KnownHost}` | (`openrouter/${string}` & {}) : never)
+export type PlaceOf<P> = NameOf<P> | (P extends Provider<'openrouter'> ? `openrouter/${KnownHost}` : never) | Other
 
-/** An id that no list knows although its author is known is most likely mistyped. Right policies add nothing. */
-export type CheckedTasks<Tasks, P> = { readonly [Task in keyof Tasks]: CheckedPolicy<Tasks[Task], OwnIds<P>> }
+type NameOf<P> = P extends Provider<infer Name> ? Name : never
+
+/**
+ * An id that no list knows although its author is known is most likely mistyped, and so is a place at a provider that
+ * was not given. Right policies add nothing, and what is only known to be a string is checked when it is there.
+ */
+export type CheckedTasks<Tasks, P> = {
+  readonly [Task in keyof Tasks]: CheckedModels<Tasks[Task], OwnIds<P>> & CheckedPlaces<Tasks[Task], P>
+}
 
 /** A provider that declares nothing has `string`, in which everything that the editor could offer would drown. */
 type OwnIds<P> = P extends Provider<string, infer Own> ? (string extends Own ? never : Own) : never
 
-type CheckedPolicy<Policy, Own> = Policy extends { readonly model: infer Model }
+type CheckedModels<Policy, Own> = Policy extends { readonly model: infer Model }
   ? [Wrong<Model, Own>] extends [never]
     ? unknown
     : { readonly model: Message<Wrong<Model, Own>> }
@@ -28,6 +33,23 @@ type CheckedPolicy<Policy, Own> = Policy extends { readonly model: infer Model }
 
 type Message<Id extends string> =
   `the catalogue knows no model "${Id}": correct it, or write it "as string" if it is newer`
+
+type CheckedPlaces<Policy, P> = Policy extends { readonly provider: infer Place }
+  ? [WrongPlace<Place, P>] extends [never]
+    ? unknown
+    : { readonly provider: `no provider is called "${WrongPlace<Place, P>}": expected ${NameOf<P>}` }
+  : unknown
+
+type WrongPlace<Place, P> = Place extends readonly (infer Each)[] ? WrongName<Each, P> : WrongName<Place, P>
+
+/** Only OpenRouter has hosts. */
+type WrongName<Place, P> = Place extends string
+  ? string extends Place
+    ? never
+    : Place extends NameOf<P> | (P extends Provider<'openrouter'> ? `openrouter/${string}` : never)
+      ? never
+      : Place
+  : never
 
 type Wrong<Model, Own> = Model extends readonly (infer Each)[] ? WrongId<IdOf<Each>, Own> : WrongId<IdOf<Model>, Own>
 

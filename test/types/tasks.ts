@@ -1,4 +1,4 @@
-import { compatible, createRouter, groq, openrouter } from 'modelfirst'
+import { compatible, createRouter, groq, openrouter, type TaskPolicy } from 'modelfirst'
 
 const router = createRouter({
   providers: [groq(), openrouter()],
@@ -50,6 +50,11 @@ createRouter({
   // @ts-expect-error the name given to a compatible endpoint counts
   tasks: { tag: { model: 'qwen3:8b', provider: 'olama' } },
 })
+
+// A policy that was written elsewhere: what is only a string is looked at when the router is made.
+const elsewhere: TaskPolicy = { model: 'openai/gpt-oss-20b', provider: ['groq', 'openrouter'] }
+createRouter({ providers: [groq(), openrouter()], tasks: { tag: elsewhere } })
+createRouter({ providers: [groq()], tasks: { tag: { model: 'openai/gpt-oss-20b', provider: 'groq' as string } } })
 
 // What belongs to a call.
 const signal = AbortSignal.timeout(1)
