@@ -379,6 +379,16 @@ function setOf<T>(values: readonly T[] | undefined): ReadonlySet<T> | null {
   return values === undefined ? null : new Set(values)
 }
 
+/** USD per million tokens at the most, however long the prompt is and whatever the time of day. */
+export function dearestOf({ prices }: Offer): { readonly input: number; readonly output: number } | null {
+  if (prices === null) return null
+  const all = [prices, ...(prices.tiers ?? [])]
+  return {
+    input: Math.max(...all.map(({ input = 0 }) => input)),
+    output: Math.max(...all.map(({ output = 0 }) => output)),
+  }
+}
+
 /** The prices of the host that really answered, where they are known; else those of the offer. */
 export function tariffOf(offer: Offer, host: string | null): Tariff | null {
   return offer.hosts.find((known) => known.host === host)?.tariff ?? offer.tariff

@@ -1,6 +1,6 @@
 import type { Answer } from './answer.ts'
 import type { Cancellation } from './cancellation.ts'
-import { tariffOf } from './catalog.ts'
+import { dearestOf, tariffOf } from './catalog.ts'
 import type { ChatRequest } from './chat.ts'
 import type { Clock } from './clock.ts'
 import { type Failure, type FailureKind, failure, kindOfStatus, VERDICTS } from './failure.ts'
@@ -83,6 +83,7 @@ export function openExchange(call: Call, order: Order): Exchange {
   const { clock } = call
   const { way } = order
   const { provider, step, offer } = way
+  const isCapped = call.policy.limits.maxCostUsd !== null
   const startedAt = clock.now()
   const controller = new AbortController()
   let phase: Phase = 'connecting'
@@ -153,6 +154,7 @@ export function openExchange(call: Call, order: Order): Exchange {
         avoided: way.ranked.avoided,
         session: call.session,
         data: call.policy.data,
+        dearest: isCapped ? dearestOf(offer) : null,
       })
       if (stream) Object.assign(body, { stream: true }, provider.dialect.streaming)
       const sent = written(body)
@@ -215,12 +217,14 @@ export function openExchange(call: Call, order: Order): Exchange {
       const billed =
         failed === null ? 'yes' : billing(failed, { answer, status, insured: provider.dialect.supports.insured })
       const tokens = answer?.tokens ?? (billed === 'no' ? NO_TOKENS : UNKNOWN_TOKENS)
+      const host = answer?.host ?? onlyHost(way)
       const cost = costOf({
         tokens,
         reported: answer?.reportedUsd ?? null,
         billed,
         // The prices of the host that answered, where they are known.
-        tariff: tariffOf(offer, answer?.host ?? null),
+        tariff: tariffOf(offer, host),
+        dearest: !provider.dialect.supports.hosts || isCapped || offer.hosts.some((known) => known.host === host),
         most: { promptTokens: mostPromptTokens, completionTokens: mostCompletion(order.request, way) },
         utcMinutes: call.utcMinutes,
       })
@@ -347,6 +351,11 @@ function billing(
   const { billed } = VERDICTS[failed.kind]
   // An error in the middle of an answer: tokens were made for it.
   return billed === 'no' && answer !== null && answer.message.content !== null && !insured ? 'maybe' : billed
+}
+
+/** Who must have answered, if anybody did. */
+function onlyHost({ step }: Way): string | null {
+  return step.hosts.length === 1 && !step.othersAllowed ? step.host : null
 }
 
 function mostCompletion(request: ChatRequest, { offer }: Way): number | null {

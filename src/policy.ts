@@ -19,7 +19,10 @@ export interface Limits {
   readonly firstTokenMs?: number | undefined
   /** Milliseconds of silence within a stream, not counting the time nobody reads it; default 30,000. */
   readonly idleMs?: number | undefined
-  /** USD at the most, by the high estimate: an attempt that could break it is not made. */
+  /**
+   * USD at the most, by the high estimate: an attempt that could break it is not made. OpenRouter is told the prices of
+   * the plan as the most that a host may ask.
+   */
   readonly maxCostUsd?: number | undefined
 }
 

@@ -126,6 +126,8 @@ export interface Bill {
   readonly reported: number | null
   readonly billed: Billed
   readonly tariff: Tariff | null
+  /** `false`: somebody dearer may have answered, so nothing limits the price. Left out: nobody can. */
+  readonly dearest?: boolean
   /** No more prompt tokens than this can have been read, no more completion tokens written; `null` is unknown. */
   readonly most: { readonly promptTokens: number | null; readonly completionTokens: number | null }
   /** Minutes of the UTC day, for prices that follow the clock. */
@@ -142,6 +144,7 @@ export function costOf(bill: Bill): Cost {
   if (bill.tariff === null) return UNKNOWN
   const priced = pricedOf(bill.tokens, bill.tariff, bill.utcMinutes)
   if (priced !== null && bill.billed === 'yes') return { low: priced.cost, high: priced.cost, source: 'computed' }
+  if (bill.dearest === false) return UNKNOWN
   const { completionTokens } = bill.most
   const promptTokens = bill.tokens.prompt ?? bill.most.promptTokens
   if (promptTokens === null) return UNKNOWN

@@ -365,6 +365,21 @@ describe('limits of cost', () => {
     expect(open.estimate).toEqual({ usd: { low: 0, high: null }, worstCaseUsd: null })
   })
 
+  test('under a limit, OpenRouter is told the planned prices as the most that a host may ask', async () => {
+    const sandbox = await start()
+    const router = createRouter({ providers: sandbox.providers(), tasks: {} })
+    const policy = { model: MINI, limits: { maxCostUsd: 1 }, request: { max_tokens: 100 } } as const
+    await router.complete(policy, 'Hi')
+    const lower = { openrouter: { preferences: { max_price: { prompt: 9, completion: '1.5', request: 0.1 } } } }
+    await router.complete(policy, 'Hi', { request: lower }).catch(() => {})
+    await router.complete({ ...policy, limits: {} }, 'Hi')
+    expect(bodiesOf(sandbox).map(({ provider }) => provider?.max_price)).toEqual([
+      { prompt: 0.25, completion: 2 },
+      { prompt: 0.25, completion: 1.5, request: 0.1 },
+      undefined,
+    ])
+  })
+
   test('the worst case is the sum of what may be tried', async () => {
     const plan = await planOf({ model: [SMALL, LARGE], limits: { attempts: 3 }, request: { max_tokens: 100 } })
     const [first, second, third] = plan.steps.map(({ estimate }) => estimate.usd.high ?? Number.NaN)

@@ -24,6 +24,8 @@ export interface Target {
   /** A keyed hash, for providers that keep a conversation where its cache is. */
   readonly session: string | null
   readonly data: DataRule
+  /** USD per million tokens that a host may ask at the most, so that an estimate holds wherever it runs. */
+  readonly dearest?: { readonly input: number; readonly output: number } | null
 }
 
 /** One provider's protocol, as pure functions. */

@@ -1,6 +1,6 @@
 import type { ChatRequest, OpenRouterPreferences } from '../chat.ts'
 import type { FailureKind } from '../failure.ts'
-import { amount, entry, type Fields, fields } from '../fields.ts'
+import { amount, entry, type Fields, fields, isPresent } from '../fields.ts'
 import { clamp } from '../retry-after.ts'
 import { createDialect, type Dialect, plain, present, type Target } from './dialect.ts'
 
@@ -117,12 +117,22 @@ function preferencesOf(
   preferences: OpenRouterPreferences | undefined,
   target: Target,
 ): Record<string, unknown> | null {
-  const { hosts, othersAllowed, avoided, data } = target
+  const { hosts, othersAllowed, avoided, data, dearest = null } = target
   const merged: Record<string, unknown> = { ...given, ...preferences }
   if (hosts.length > 0) Object.assign(merged, orderOf(merged, hosts, othersAllowed))
   if (avoided.length > 0) {
     const ignored = Array.isArray(merged.ignore) ? merged.ignore : []
     merged.ignore = [...new Set([...ignored, ...avoided])]
+  }
+  if (dearest !== null) {
+    const given = fields(merged.max_price) ?? {}
+    const lower = (most: number, own: unknown) => Math.min(most, isPresent(own) ? Number(own) : most)
+    const { prompt, completion } = given
+    merged.max_price = {
+      ...given,
+      prompt: lower(dearest.input, prompt),
+      completion: lower(dearest.output, completion),
+    }
   }
   if (data.training === 'deny' || data.retention === 'zero') merged.data_collection = 'deny'
   if (data.retention === 'zero') merged.zdr = true
