@@ -28,7 +28,7 @@ const MOST_BYTES_UNSEEN = 1024 * 1024
 const AFTERWORDS_MS = 100
 
 /** Milliseconds that a connection is given to end by itself. */
-const LINGER = 20
+const LINGER_MS = 20
 const NOTHING = { data: '', event: undefined }
 
 interface Incoming {
@@ -88,8 +88,12 @@ export function openLive(call: Call, order: Order, onUnread: () => void): Live {
     while (!take(out) && !assembly.done && !assembly.broken?.malformed) {
       if (!(await feed())) break
     }
-    if (out.length > 0) see()
-    else end(said())
+    if (out.length > 0) {
+      see()
+      return
+    }
+    if (assembly.done) await lastBytes()
+    end(said())
   }
 
   /** Only what was said is progress; a keep-alive is not. */
@@ -180,26 +184,22 @@ export function openLive(call: Call, order: Order, onUnread: () => void): Live {
   function end(ending: Ending): void {
     // It was stopped while this was on its way.
     if (result !== null) return
-    if (incoming !== null) letGo(incoming.reader)
+    incoming?.reader.cancel().catch(() => {})
     const body = ending.body ?? (incoming === null ? null : assembly.body)
     result = exchange.end({ ...ending, body, ...(ending.failure === null ? { phase: 'done' } : {}) })
   }
 
-  /** After the last word the connection usually ends by itself, and then it can be used again: give it a moment. */
-  function letGo(reader: Incoming['reader']): void {
-    const cancel = () => void reader.cancel().catch(() => {})
-    if (!assembly.done) {
-      cancel()
-      return
+  /**
+   * After the last word the connection usually ends by itself, and then the next call can use it again: it is given a
+   * moment. One that does not end is cut, which takes nothing from the answer.
+   */
+  async function lastBytes(): Promise<void> {
+    exchange.limit(LINGER_MS, 'stalled')
+    try {
+      while (await feed()) queue.length = 0
+    } catch {
+      // Cut off, given up: there was nothing more to hear.
     }
-    const stopTimer = call.clock.timer(LINGER, cancel)
-    reader.read().then(
-      ({ done }) => {
-        stopTimer()
-        if (!done) cancel()
-      },
-      () => stopTimer(),
-    )
   }
 
   return {
