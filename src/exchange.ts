@@ -4,6 +4,7 @@ import { dearestOf, tariffOf } from './catalog.ts'
 import type { ChatRequest } from './chat.ts'
 import type { Clock } from './clock.ts'
 import { type Failure, type FailureKind, failure, kindOfStatus, VERDICTS } from './failure.ts'
+import { fields, list } from './fields.ts'
 import type { Cost } from './money.ts'
 import type { Way } from './planner.ts'
 import type { Policy } from './policy.ts'
@@ -213,7 +214,7 @@ export function openExchange(call: Call, order: Order): Exchange {
       forget()
       const { answer, body } = ending
       const status = reply?.status ?? null
-      const failed = ending.failure === null ? null : told(ending.failure, { call, way, reply })
+      const failed = ending.failure === null ? null : told(ending.failure, { call, order, reply, body })
       const billed =
         failed === null ? 'yes' : billing(failed, { answer, status, insured: provider.dialect.supports.insured })
       const tokens = answer?.tokens ?? (billed === 'no' ? NO_TOKENS : UNKNOWN_TOKENS)
@@ -271,15 +272,17 @@ function written(body: unknown): string {
 /** A code is a word; whatever else a provider puts there is not told. */
 const CODE = /^[\w.:-]{1,64}$/
 
-/** A failure as it may be told: the provider's words without keys and without what the user wrote. */
-function told(failed: Failure, about: { call: Call; way: Way; reply: WireReply | null }): Failure {
-  const { call, way, reply } = about
+/** A failure as it may be told: the provider's words without keys, without what the user wrote or the model answered. */
+function told(failed: Failure, about: { call: Call; order: Order; reply: WireReply | null; body: unknown }): Failure {
+  const { call, order, reply, body } = about
   const retryAfterMs = failed.retryAfterMs ?? (reply === null ? null : retryAfter(reply.headers, call.clock.date()))
   if (failed.code === null && failed.detail === null) return { ...failed, retryAfterMs }
-  const { messages, tools, user, metadata } = call.request
-  const sent = textsOf([messages, tools, user, metadata]).join('\n')
+  const { messages, tools, user, metadata } = order.request
+  // What the model had written when it failed is quoted as well.
+  const written = list(fields(body)?.choices).map(({ message }) => message)
+  const sent = textsOf([messages, tools, user, metadata, written]).join('\n')
   // Once more afterwards: what was escaped may have come to light.
-  const { redact } = way.provider
+  const { redact } = order.way.provider
   const quoted = (words: string | null) => (words === null ? null : redact(quotable(redact(words), sent)))
   const code = quoted(failed.code)
   return {

@@ -97,7 +97,7 @@ export async function* produce(
     over = true
     const { answer, error } = ending()
     if (error !== null) throw error
-    if (answer !== null) yield [{ type: 'end', finish: answer.finish }]
+    if (answer !== null && !running.stopped) yield [{ type: 'end', finish: answer.finish }]
   } finally {
     if (!over) {
       // Left in the middle, by `break`, by an error of the consumer's, or by `return`.
