@@ -5,6 +5,7 @@ import type { ChatRequest } from './chat.ts'
 import type { Clock } from './clock.ts'
 import { type Failure, type FailureKind, failure, kindOfStatus, VERDICTS } from './failure.ts'
 import { fields, list } from './fields.ts'
+import { frozen } from './frozen.ts'
 import type { Cost } from './money.ts'
 import type { Way } from './planner.ts'
 import type { Policy } from './policy.ts'
@@ -229,7 +230,7 @@ export function openExchange(call: Call, order: Order): Exchange {
         most: { promptTokens: mostPromptTokens, completionTokens: mostCompletion(order.request, way) },
         utcMinutes: call.utcMinutes,
       })
-      const record: AttemptRecord = Object.freeze({
+      const record = frozen<AttemptRecord>({
         n: order.n,
         role: order.role,
         model: step.model,

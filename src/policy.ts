@@ -160,7 +160,11 @@ export function tightened(
   const cost = Math.min(maxCostUsd ?? Number.POSITIVE_INFINITY, tighter.maxCostUsd ?? Number.POSITIVE_INFINITY)
   return {
     ...policy,
-    data: { ...policy.data, ...given.data },
+    // Key by key: one that is there and undefined must not take a rule away.
+    data: {
+      training: given.data?.training ?? policy.data.training,
+      retention: given.data?.retention ?? policy.data.retention,
+    },
     limits: {
       attempts: Math.min(attempts, tighter.attempts ?? attempts),
       timeoutMs: Math.min(timeoutMs, tighter.timeoutMs ?? timeoutMs),
