@@ -2,7 +2,8 @@ import { type ChatRequest, type Input, type Needs, needsOf, requestOf } from './
 import { ConfigError } from './errors.ts'
 import { fields } from './fields.ts'
 import { A_FUNCTION, A_LIST, A_STRING, AN_OBJECT, checkOptions, type Expectation, expected, kindOf } from './options.ts'
-import { type Provider, providersFromEnvironment } from './provider.ts'
+import type { Policy } from './policy.ts'
+import { type Provider, providersFromEnvironment, satisfies } from './provider.ts'
 
 const ROUTER: Readonly<Record<string, Expectation>> = {
   providers: expected('a list such as [groq(), openrouter()]', Array.isArray),
@@ -64,6 +65,32 @@ export function checkedProviders(given: readonly Provider[] | undefined): readon
     }
   }
   return providers
+}
+
+/**
+ * What no request can ever satisfy is told when the router is made: a host of a provider that has none, and a data rule
+ * that no account named by the policy can keep. `field` is where the policy stands.
+ */
+export function checkedReach(policy: Policy, about: { providers: readonly Provider[]; field: string }): Policy {
+  const { providers, field } = about
+  const { places } = policy.named
+  const named = providers.filter(
+    ({ name }) => places.length === 0 || places.some((place) => place.split('/', 1)[0] === name),
+  )
+  for (const place of places) {
+    const provider = named.find(({ name }) => place.startsWith(`${name}/`))
+    if (provider === undefined || provider.dialect.supports.hosts) continue
+    throw new ConfigError(
+      `${field}.provider`,
+      `${provider.name} has no hosts: expected "${provider.name}", got "${place}"`,
+    )
+  }
+  if (!named.some((provider) => satisfies(provider, policy.data))) {
+    const accounts = named.map(({ name }) => name).join(' and ')
+    const advice = 'declare dataTerms if the account does, or name a provider that can'
+    throw new ConfigError(`${field}.data`, `${accounts} cannot guarantee it: ${advice}`)
+  }
+  return policy
 }
 
 export function checkedInput(input: Input): ChatRequest {

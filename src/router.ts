@@ -3,7 +3,15 @@ import { createCancellation } from './cancellation.ts'
 import { loadSnapshot } from './catalog/snapshot.ts'
 import { type Catalog, createCatalog } from './catalog.ts'
 import type { Input, RequestSettings } from './chat.ts'
-import { checkedCall, checkedInput, checkedNeeds, checkedOptions, checkedProviders, checkedSession } from './checks.ts'
+import {
+  checkedCall,
+  checkedInput,
+  checkedNeeds,
+  checkedOptions,
+  checkedProviders,
+  checkedReach,
+  checkedSession,
+} from './checks.ts'
 import { type Clock, isoTime, systemClock, utcMinutes } from './clock.ts'
 import { type Completion, completionOf } from './completion.ts'
 import { type CompletionStream, createStream } from './completion-stream.ts'
@@ -153,7 +161,7 @@ export function createRouter<
   ): Policy {
     const own = policyOf(policy, about)
     const all = { limits: options.limits, data: options.data }
-    return tightened(own, all, 'createRouter')
+    return checkedReach(tightened(own, all, 'createRouter'), { providers, field: about.field })
   }
 
   async function load(): Promise<void> {

@@ -633,3 +633,29 @@ test('what a call is given is not changed, and odd names in it change nothing el
   expect(JSON.stringify(request)).toBe(before)
   expect(({} as Anything).polluted).toBeUndefined()
 })
+
+describe('a policy that no offer can ever satisfy is refused when the router is made', () => {
+  const provider = (dataTerms: object) => groq({ apiKey: 'gsk-some-key', dataTerms })
+
+  test('a data rule that no account of the policy can keep', () => {
+    const tasks = { say: { model: 'openai/gpt-oss-20b', data: { retention: 'zero' as const } } }
+    expect(() => createRouter({ providers: [provider({})], tasks })).toThrow(
+      'tasks.say.data: groq cannot guarantee it: declare dataTerms if the account does, or name a provider that can',
+    )
+    expect(() => createRouter({ providers: [provider({ retention: 'zero' })], tasks })).not.toThrow()
+  })
+
+  test('also when the rule is the router’s', () => {
+    const tasks = { say: { model: 'openai/gpt-oss-20b' } }
+    expect(() => createRouter({ providers: [provider({})], tasks, data: { training: 'deny' } })).toThrow(
+      'tasks.say.data',
+    )
+  })
+
+  test('a host of a provider that has none', () => {
+    const tasks = { say: { model: 'openai/gpt-oss-20b', provider: 'groq/us-west' as string } }
+    expect(() => createRouter({ providers: [provider({})], tasks })).toThrow(
+      'tasks.say.provider: groq has no hosts: expected "groq", got "groq/us-west"',
+    )
+  })
+})
