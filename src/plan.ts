@@ -57,7 +57,8 @@ export interface Plan {
 export function freezePlan(parts: Omit<Plan, 'toString'>): Plan {
   const { task, steps, rejected, estimate, session } = parts
   for (const step of steps) {
-    Object.freeze(step.hosts)
+    // Often none at all, and then it is frozen already.
+    if (step.hosts.length > 0) Object.freeze(step.hosts)
     Object.freeze(step.because)
     Object.freeze(step.estimate.usd)
     Object.freeze(step.estimate)

@@ -108,15 +108,16 @@ function waysOf(
       because: 'the policy does not name this provider',
     })
   }
-  const ways = ranked.flatMap((place): Way[] => {
+  const ways: Way[] = []
+  for (const place of ranked) {
     const provider = providers.find(({ name }) => name === place.offer.provider)
-    if (provider === undefined) return []
-    if (place.hosts.length > 0 && !provider.dialect.supports.hosts) {
+    if (provider === undefined) continue
+    if (place.hosts.length === 0 || provider.dialect.supports.hosts) {
+      ways.push(wayOf(place, { provider, choice, facts }))
+    } else {
       rejected.push({ model, provider: provider.name, code: 'lacks:hosts', because: 'it has no hosts to choose from' })
-      return []
     }
-    return [wayOf(place, { provider, choice, facts })]
-  })
+  }
   return { ways, successor }
 }
 
@@ -158,7 +159,7 @@ function wayOf(ranked: RankedOffer, about: { provider: Provider; choice: ModelCh
     model: offer.model,
     provider: offer.provider,
     host: hosts[0] ?? null,
-    hosts: [...hosts],
+    hosts: hosts.length === 0 ? NONE : [...hosts],
     othersAllowed,
     wireModel: offer.wireModel,
     because: [...ranked.because],
@@ -193,12 +194,10 @@ interface Candidates {
 
 /** What each provider has under a reference: listed, or not known to any list and asked for all the same. */
 function offersOf(reference: string, providers: readonly Provider[], { catalog }: Facts): Candidates {
-  const { base, variant, preset } = parseReference(reference)
   // A variant with a list entry of its own (`:free`) is a model of its own.
   const exact = catalog.lookup(reference)
+  const { base, suffix } = 'model' in exact ? { base: reference, suffix: '' } : takenApart(reference)
   const found = 'model' in exact ? exact : catalog.lookup(base)
-  const suffix =
-    'model' in exact ? '' : `${variant === null ? '' : `:${variant}`}${preset === null ? '' : `@preset/${preset}`}`
   if ('model' in found) {
     const { model } = found
     const offers = providers.map((provider) => {
@@ -234,6 +233,11 @@ function offersOf(reference: string, providers: readonly Provider[], { catalog }
     problem:
       closest === undefined ? 'no list knows this model' : `no list knows this model; did you mean "${closest}"?`,
   }
+}
+
+function takenApart(reference: string): { base: string; suffix: string } {
+  const { base, variant, preset } = parseReference(reference)
+  return { base, suffix: `${variant === null ? '' : `:${variant}`}${preset === null ? '' : `@preset/${preset}`}` }
 }
 
 /** Whether a model that no list knows is asked for all the same. */

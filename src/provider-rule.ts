@@ -30,15 +30,23 @@ export type ProviderRule = (offers: readonly RankedOffer[], facts: Facts) => rea
  * `openrouter` asks for that host and keeps the others as fallback; alone, it means only that host.
  */
 export function inOrder(...references: readonly ProviderRef[]): ProviderRule {
-  const places = fold(references)
-  return (offers) =>
-    places.flatMap((place, index) => {
-      const because = index === 0 ? 'the first place' : `place ${index + 1}`
-      return offers.flatMap((ranked) => {
-        const narrowed = ranked.offer.provider === place.provider ? within(ranked, place) : null
-        return narrowed === null ? [] : [{ ...narrowed, because: [...ranked.because, because] }]
-      })
-    })
+  const places = fold(references).map((place, index) => ({
+    ...place,
+    because: index === 0 ? 'the first place' : `place ${index + 1}`,
+  }))
+  return (offers) => {
+    const ordered: RankedOffer[] = []
+    for (const place of places) {
+      for (const ranked of offers) {
+        if (ranked.offer.provider !== place.provider) continue
+        const narrowed = within(ranked, place)
+        if (narrowed === null) continue
+        const { offer, because, hosts, othersAllowed, avoided } = narrowed
+        ordered.push({ offer, because: [...because, place.because], hosts, othersAllowed, avoided })
+      }
+    }
+    return ordered
+  }
 }
 
 /** The cheapest offer for this very request first; offers with no known price last. */

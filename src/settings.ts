@@ -56,10 +56,8 @@ export function merged<T extends RequestSettings>(base: RequestSettings, over: T
 
 function stated<T extends object>(settings: T): T
 function stated(settings: object): object {
-  const entries = Object.entries(settings)
-  return entries.some(([, value]) => value === undefined)
-    ? Object.fromEntries(entries.filter(([, value]) => value !== undefined))
-    : settings
+  if (!Object.values(settings).includes(undefined)) return settings
+  return Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined))
 }
 
 function isSet(value: unknown): boolean {
