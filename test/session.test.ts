@@ -151,7 +151,7 @@ describe('what fails', () => {
     const { sandbox, router } = await setUp()
     sandbox.groq.script(repeat(4, fail(503)))
     sandbox.openrouter.script(repeat(4, fail(503)))
-    await expect(router.complete(FALLING, 'Hi', { session: ID })).rejects.toThrow()
+    await expect(router.complete(FALLING, 'Hi', { session: ID })).rejects.toThrow(/failed after/)
     expect((await router.plan(FALLING, 'Hi', { session: ID })).session.pin).toBe('new')
   })
 
@@ -159,7 +159,7 @@ describe('what fails', () => {
     const { sandbox, router } = await setUp()
     const { host } = await router.complete(CHAT, turn(1), { session: ID })
     sandbox.openrouter.script([fail(503)])
-    await expect(router.complete(CHAT, turn(2), { session: ID })).rejects.toThrow()
+    await expect(router.complete(CHAT, turn(2), { session: ID })).rejects.toThrow(/failed after/)
     const plan = await router.plan(CHAT, turn(2), { session: ID })
     expect(plan).toMatchObject({ session: { pin: 'kept' }, steps: [{ host }] })
   })
