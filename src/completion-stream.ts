@@ -113,7 +113,7 @@ export function createStream(
 
   const all = (event: StreamEvent) => event
   const textOf = (event: StreamEvent) => (event.type === 'text-delta' ? event.text : undefined)
-  return Object.freeze({
+  const stream = {
     [Symbol.asyncIterator]: () => claim('events', all),
     text: Object.freeze({ [Symbol.asyncIterator]: () => claim('text', textOf) }),
     get completion() {
@@ -124,5 +124,8 @@ export function createStream(
       return completion
     },
     toResponse: (init?: ResponseInit) => responseOf(claim('a response', all), { completion, running, init }),
-  })
+  }
+  // Asking for it starts the call: whoever copies or prints the stream does not ask.
+  Object.defineProperty(stream, 'completion', { enumerable: false })
+  return Object.freeze(stream)
 }

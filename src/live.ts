@@ -27,6 +27,8 @@ const MOST_BYTES_UNSEEN = 1024 * 1024
 /** After an error some say what it has cost; most close. */
 const AFTERWORDS_MS = 100
 
+/** Milliseconds that the usage may take after everything was said. */
+const USAGE_MS = 2000
 /** Milliseconds that a connection is given to end by itself. */
 const LINGER_MS = 20
 const NOTHING = { data: '', event: undefined }
@@ -99,7 +101,7 @@ export function openLive(call: Call, order: Order, onUnread: () => void): Live {
   /** Only what was said is progress; a keep-alive is not. */
   function progress(): void {
     if (assembly.broken === null) {
-      if (seen) exchange.limit(idleMs, 'stalled')
+      if (seen) exchange.limit(assembly.finished ? Math.min(USAGE_MS, idleMs) : idleMs, 'stalled')
     } else if (!afterwords) {
       afterwords = true
       exchange.limit(Math.min(AFTERWORDS_MS, idleMs), 'stalled')

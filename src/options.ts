@@ -29,16 +29,18 @@ export function checkOptions(
     readonly known: Readonly<Record<string, Expectation>>
     /** How a known field is called in an error; default: below `of`. */
     readonly field?: (name: string) => string
+    /** How what came is told; default: by its kind, since options hold keys. */
+    readonly got?: (value: unknown) => string
   },
 ): void {
-  const { of, says, known, field = (name: string) => `${of}.${name}` } = about
+  const { of, says, known, field = (name: string) => `${of}.${name}`, got = kindOf } = about
   const entries = isObject(given) && !Array.isArray(given) ? entriesOf(given) : null
   if (entries === null) throw new ConfigError(of, `expected ${says}, got ${kindOf(given)}`)
   for (const [name, value] of entries) {
     const expectation = Object.hasOwn(known, name) ? known[name] : undefined
     if (expectation === undefined) throw new ConfigError(`${of}.${name}`, unknown('option', name, Object.keys(known)))
     if (value === undefined || expectation.holds(value)) continue
-    throw new ConfigError(field(name), `expected ${expectation.says}, got ${kindOf(value)}`)
+    throw new ConfigError(field(name), `expected ${expectation.says}, got ${got(value)}`)
   }
 }
 
@@ -81,6 +83,11 @@ export function kindOf(value: unknown): string {
   } catch {
     return 'an object that cannot be read'
   }
+}
+
+/** Numbers and yes or no can be told where nothing is secret. */
+export function plainly(value: unknown): string {
+  return typeof value === 'number' || typeof value === 'boolean' ? String(value) : kindOf(value)
 }
 
 /** `unknown task "rply": expected one of reply, tag; did you mean "reply"?` */

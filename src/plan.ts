@@ -101,11 +101,11 @@ function placeOf(step: Step): string {
   return step.othersAllowed ? `${hosts}, then others` : hosts
 }
 
-/** Never as `2.25e-7`. */
-const DIGITS = new Intl.NumberFormat('en-US', { maximumSignificantDigits: 3, useGrouping: false })
+/** Never as `2.25e-7`. Made where it is used: a formatter takes longer to make than all the rest to load. */
+const DIGITS = { maximumSignificantDigits: 3, useGrouping: false }
 
 function money(usd: UsdInterval): string {
-  const digits = (value: number) => `$${DIGITS.format(value)}`
+  const digits = (value: number) => `$${value.toLocaleString('en-US', DIGITS)}`
   if (usd.high === null) return usd.low === 0 ? 'price unknown' : `${digits(usd.low)} or more`
   return usd.low === usd.high ? digits(usd.low) : `${digits(usd.low)}–${digits(usd.high)}`
 }

@@ -1,9 +1,9 @@
-import * as z from 'zod/mini'
 import type { RequestSettings } from './chat.ts'
 import type { DataRule } from './dialects/dialect.ts'
 import { ConfigError } from './errors.ts'
+import { fields } from './fields.ts'
 import { guardedModels, type ModelRef, type ModelRule, modelRuleOf } from './model-rule.ts'
-import { kindOf, unknown } from './options.ts'
+import { checkOptions, type Expectation, expected, plainly, unknown } from './options.ts'
 import { type ProviderRef, type ProviderRule, providerRuleOf } from './provider-rule.ts'
 
 /** What one call may use, over all its attempts together. */
@@ -74,55 +74,88 @@ const DEFAULT_TIMEOUT = 600_000
 const DEFAULT_FIRST_TOKEN = 60_000
 const DEFAULT_IDLE = 30_000
 
-const positive = z.number().check(z.gt(0))
-const dataRule = z.strictObject({
-  training: z.optional(z.literal('deny')),
-  retention: z.optional(z.literal('zero')),
-})
-const limits = z.strictObject({
-  attempts: z.optional(z.int().check(z.gte(1), z.lte(100))),
-  timeoutMs: z.optional(positive),
-  firstTokenMs: z.optional(positive),
-  idleMs: z.optional(positive),
-  maxCostUsd: z.optional(positive),
-})
-const rule = z.custom<(...args: never[]) => unknown>((value) => typeof value === 'function', 'expected a rule')
-const reference = z.string().check(z.minLength(1))
-const settings = z.record(z.string(), z.unknown())
-const modelRef = z.union([reference, z.strictObject({ model: reference, request: z.optional(settings) })])
-const taskPolicy = z.strictObject({
-  model: z.union([modelRef, z.array(modelRef).check(z.minLength(1)), rule]),
-  provider: z.optional(z.union([reference, z.array(z.union([reference, rule])).check(z.minLength(1)), rule])),
-  session: z.optional(z.enum(['sticky', 'off'])),
-  data: z.optional(dataRule),
-  limits: z.optional(limits),
-  onBroken: z.optional(z.enum(['fail', 'restart', 'continue'])),
-  request: z.optional(settings),
-})
+const MILLISECONDS = expected('milliseconds above 0', isPositive)
 
-const EXPECTED: Readonly<Record<string, string>> = {
-  model: 'a model id, a list of them, or a rule such as cheapest()',
-  provider: 'a provider name, a list of names and rules, or a rule such as cheapestOffer()',
-  session: '"sticky" or "off"',
-  data: "{ training: 'deny' } or { retention: 'zero' }",
-  'data.training': '"deny"',
-  'data.retention': '"zero"',
-  limits: 'an object of limits',
-  'limits.attempts': 'a whole number from 1 to 100',
-  'limits.timeoutMs': 'milliseconds above 0',
-  'limits.firstTokenMs': 'milliseconds above 0',
-  'limits.idleMs': 'milliseconds above 0',
-  'limits.maxCostUsd': 'USD above 0',
-  onBroken: '"fail", "restart" or "continue"',
-  request: 'an object of request settings',
+const LIMITS: Readonly<Record<keyof Limits, Expectation>> = {
+  attempts: expected(
+    'a whole number from 1 to 100',
+    (value) => Number.isInteger(value) && isPositive(value) && value <= 100,
+  ),
+  timeoutMs: MILLISECONDS,
+  firstTokenMs: MILLISECONDS,
+  idleMs: MILLISECONDS,
+  maxCostUsd: expected('USD above 0', isPositive),
+}
+
+const DATA: Readonly<Record<keyof DataRule, Expectation>> = {
+  training: expected('"deny"', (value) => value === 'deny'),
+  retention: expected('"zero"', (value) => value === 'zero'),
+}
+
+const MODEL = expected('a model id, a list of them, or a rule such as cheapest()', (value) =>
+  isOneOrMore(value, () => true),
+)
+const REFERENCE: Readonly<Record<string, Expectation>> = {
+  model: expected('a model id', isName),
+  request: expected('an object of request settings', (value) => fields(value) !== undefined),
+}
+
+const POLICY: Readonly<Record<keyof TaskPolicy, Expectation>> = {
+  model: MODEL,
+  provider: expected('a provider name, a list of names and rules, or a rule such as cheapestOffer()', (value) =>
+    isOneOrMore(value, isPlace),
+  ),
+  session: expected('"sticky" or "off"', (value) => value === 'sticky' || value === 'off'),
+  data: expected("{ training: 'deny' } or { retention: 'zero' }", (value) => fields(value) !== undefined),
+  limits: expected('an object of limits', (value) => fields(value) !== undefined),
+  onBroken: expected('"fail", "restart" or "continue"', (value) =>
+    ['fail', 'restart', 'continue'].includes(String(value)),
+  ),
+  request: REFERENCE.request ?? MODEL,
+}
+
+function checkPolicy(given: unknown, field: string): asserts given is TaskPolicy {
+  checkOptions(given, { of: field, says: 'an object with at least { model }', known: POLICY, got: plainly })
+  const { model, data, limits } = fields(given) ?? {}
+  if (model === undefined) throw new ConfigError(`${field}.model`, `expected ${MODEL.says}, got nothing`)
+  for (const [index, reference] of (Array.isArray(model) ? model : [model]).entries()) {
+    const where = Array.isArray(model) ? `${field}.model[${index}]` : `${field}.model`
+    if (typeof reference === 'function' && !Array.isArray(model)) continue
+    if (typeof reference === 'object') checkReference(reference, where)
+    else if (!isName(reference)) throw new ConfigError(where, `expected ${MODEL.says}, got ${plainly(reference)}`)
+  }
+  if (data !== undefined) checkOptions(data, { of: `${field}.data`, says: POLICY.data.says, known: DATA, got: plainly })
+  if (limits !== undefined)
+    checkOptions(limits, { of: `${field}.limits`, says: POLICY.limits.says, known: LIMITS, got: plainly })
+}
+
+function checkReference(reference: unknown, where: string): void {
+  checkOptions(reference, { of: where, says: 'a model id or { model, request }', known: REFERENCE, got: plainly })
+  if (fields(reference)?.model === undefined)
+    throw new ConfigError(`${where}.model`, 'expected a model id, got nothing')
+}
+
+function isOneOrMore(value: unknown, fits: (value: unknown) => boolean): boolean {
+  return Array.isArray(value) ? value.length > 0 && value.every(fits) : fits(value)
+}
+
+function isPlace(value: unknown): boolean {
+  return isName(value) || typeof value === 'function'
+}
+
+function isName(value: unknown): boolean {
+  return typeof value === 'string' && value !== ''
+}
+
+function isPositive(value: unknown): value is number {
+  return typeof value === 'number' && value > 0
 }
 
 /** Checks a policy and makes it ready. `field` is where it stands, for the error. */
 export function policyOf(given: unknown, about: { task: string; field: string; providers: readonly string[] }): Policy {
   const { task, field, providers } = about
-  check(taskPolicy, given, field)
-  // What the schema let through is a policy: its rules are functions, which no schema can look into.
-  const policy = given as TaskPolicy
+  const policy: unknown = given
+  checkPolicy(policy, field)
   const models = modelRuleOf(policy.model)
   const places = providerRuleOf(policy.provider ?? providers, `${field}.provider`)
   for (const [index, place] of places.named.entries()) {
@@ -153,8 +186,10 @@ export function tightened(
   of = 'options',
 ): Policy {
   if (given.limits === undefined && given.data === undefined) return policy
-  if (given.limits !== undefined) check(limits, given.limits, `${of}.limits`, 'limits')
-  if (given.data !== undefined) check(dataRule, given.data, `${of}.data`, 'data')
+  const { limits, data } = given
+  if (limits !== undefined)
+    checkOptions(limits, { of: `${of}.limits`, says: POLICY.limits.says, known: LIMITS, got: plainly })
+  if (data !== undefined) checkOptions(data, { of: `${of}.data`, says: POLICY.data.says, known: DATA, got: plainly })
   const { attempts, timeoutMs, firstTokenMs, idleMs, maxCostUsd } = policy.limits
   const tighter = given.limits ?? {}
   const cost = Math.min(maxCostUsd ?? Number.POSITIVE_INFINITY, tighter.maxCostUsd ?? Number.POSITIVE_INFINITY)
@@ -173,55 +208,4 @@ export function tightened(
       maxCostUsd: cost === Number.POSITIVE_INFINITY ? null : cost,
     },
   }
-}
-
-/** Throws for the first thing that is wrong, by its place, by what was expected and by the kind of what came. */
-export function check(schema: z.ZodMiniType, value: unknown, field: string, within = ''): void {
-  const result = z.safeParse(schema, value)
-  if (result.success) return
-  // A name that is not known is most likely the one that is missing, written wrong.
-  const { issues } = result.error
-  const issue = issues.find(({ code }) => code === 'unrecognized_keys') ?? deepest(issues)
-  if (issue === undefined) throw new ConfigError(field, `expected something else, got ${kindOf(value)}`)
-  const path = issue.path.map(String)
-  const where = issue.path.reduce<string>(
-    (at, key) => (typeof key === 'number' ? `${at}[${key}]` : `${at}.${String(key)}`),
-    field,
-  )
-  if (issue.code === 'unrecognized_keys') {
-    const inside = [...(within === '' ? [] : [within]), ...path].filter((key) => !/^\d+$/.test(key)).join('.')
-    throw new ConfigError(`${where}.${issue.keys[0]}`, unknown('option', issue.keys[0] ?? '', OPTIONS[inside] ?? []))
-  }
-  const got = path.reduce<unknown>(
-    (at, key) => (typeof at === 'object' && at !== null ? Reflect.get(at, key) : undefined),
-    value,
-  )
-  const named = [...(within === '' ? [] : [within]), ...path.filter((key) => !/^\d+$/.test(key))].join('.')
-  const expected = EXPECTED[named] ?? EXPECTED[path[0] ?? ''] ?? 'an object with at least { model }'
-  throw new ConfigError(where, `expected ${expected}, got ${shown(got)}`)
-}
-
-const OPTIONS: Readonly<Record<string, readonly string[]>> = {
-  '': ['model', 'provider', 'session', 'data', 'limits', 'onBroken', 'request'],
-  limits: ['attempts', 'timeoutMs', 'firstTokenMs', 'idleMs', 'maxCostUsd'],
-  data: ['training', 'retention'],
-  model: ['model', 'request'],
-}
-
-/** Of the branches of a union, the one that came furthest is the one that was meant. */
-function deepest(issues: readonly z.core.$ZodIssue[]): z.core.$ZodIssue | undefined {
-  const [issue] = issues
-  if (issue?.code !== 'invalid_union') return issue
-  const branches = issue.errors.flatMap((errors) => {
-    const inner = deepest(errors)
-    return inner === undefined || inner.path.length === 0 ? [] : [inner]
-  })
-  const [best] = branches.sort((a, b) => b.path.length - a.path.length)
-  return best === undefined ? issue : { ...best, path: [...issue.path, ...best.path] }
-}
-
-/** A number or a short word can be told; anything else is told by its kind. */
-function shown(value: unknown): string {
-  if (typeof value === 'number' || typeof value === 'boolean') return String(value)
-  return kindOf(value)
 }

@@ -15,8 +15,8 @@ export interface Outcome {
 
 /** The walk along a plan: which attempt comes next is decided here and nowhere else, for answers and for streams. */
 export interface Walk {
-  /** The next attempt; `null` when the call is over. */
-  next(): Order | null
+  /** The next attempt, as `adapted` makes it; `null` when the call is over. */
+  next(adapted?: (order: Order) => Order): Order | null
   /** What came of it. */
   note(result: AttemptResult): void
   outcome(): Outcome
@@ -35,7 +35,7 @@ export function createWalk(call: Call, ways: readonly Way[], events: Events): Wa
       : { way: first, role: 'first' as AttemptResult['record']['role'], because: first.step.because.join('; ') }
   let last: Failure | null = first === undefined ? failure('no-offer') : null
   return {
-    next() {
+    next(adapted = asItIs) {
       if (move === null) return null
       const stopped = overBudget(call, attempts, move.way)
       if (stopped !== null) {
@@ -46,7 +46,7 @@ export function createWalk(call: Call, ways: readonly Way[], events: Events): Wa
       const othersMayFollow = left.length > 0 && n < call.policy.limits.attempts
       const { provider, settings: candidate } = move.way
       const request = requestFor(call.settings, { provider: provider.settings, candidate })
-      const order = { ...move, request, n, timeLimit: timeLimit(call, othersMayFollow) }
+      const order = adapted({ ...move, request, n, timeLimit: timeLimit(call, othersMayFollow) })
       if (events.heard) {
         const { role, way } = order
         const { model, provider } = way.step
@@ -67,6 +67,8 @@ export function createWalk(call: Call, ways: readonly Way[], events: Events): Wa
     },
   }
 }
+
+const asItIs = (order: Order) => order
 
 /** Makes one attempt after another until one answers or the budget is spent. It never throws. */
 export async function run(walk: Walk, attempt: (order: Order) => Promise<AttemptResult>): Promise<Outcome> {

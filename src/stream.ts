@@ -5,7 +5,7 @@ import { type Completion, completionOf } from './completion.ts'
 import { errorOf } from './door.ts'
 import type { PartialAnswer } from './errors.ts'
 import type { AttemptResult, Call, Order } from './exchange.ts'
-import { failure } from './failure.ts'
+import { failure, VERDICTS } from './failure.ts'
 import { continuing, type Glue, placeOf, plain, restarting, type StreamEvent } from './glue.ts'
 import { type Live, openLive } from './live.ts'
 import type { Plan } from './plan.ts'
@@ -64,11 +64,13 @@ export async function* produce(
   const deltas: Delta[] = []
   let glue: Glue = plain()
   let last: AttemptResult | null = null
+  /** The attempt that broke after something of it was seen, which those that joined it could not mend. */
+  let broke: AttemptResult | null = null
   let over = false
   let ended: Ended | null = null
   try {
     for (let order = next(); order !== null; order = next()) {
-      const live = openLive(call, glue.fit(order), endUnread)
+      const live = openLive(call, order, endUnread)
       running.live = live
       running.model = order.way.step.model
       let fits = true
@@ -92,6 +94,7 @@ export async function* produce(
       if (!glue.shown) continue
       const then = afterBreak(order, live)
       if (then === null) break
+      broke = last
       glue = then
     }
     over = true
@@ -109,7 +112,7 @@ export async function* produce(
   }
 
   function next(): Order | null {
-    return running.stopped ? null : walk.next()
+    return running.stopped ? null : walk.next(glue.fit)
   }
 
   function note(event: StreamEvent): void {
@@ -123,9 +126,8 @@ export async function* produce(
     const result = running.live?.result ?? null
     running.live = null
     if (result === null) return null
-    // A continuation that ended before it had written again what was said has not continued anything.
-    const unfit = result.failure === null && !glue.shown && (seen.text !== '' || seen.reasoning !== '')
-    const noted = unfit ? unfitting(result) : result
+    const joining = !glue.shown && (seen.text !== '' || seen.reasoning !== '')
+    const noted = joining ? unfitting(result) : result
     walk.note(noted)
     return noted
   }
@@ -165,7 +167,7 @@ export async function* produce(
       running.resolve(completionOf(answer, { usage, plan, raw: result?.body ?? null, planned }))
       return { answer, error: null }
     }
-    const error = errorOf({ call, plan, outcome, usage, partial: partial() })
+    const error = errorOf({ call, plan, outcome, usage, partial: partial(), broke: glue.shown ? null : broke })
     running.reject(error)
     return { answer: null, error }
   }
@@ -186,9 +188,17 @@ export async function* produce(
   }
 }
 
-/** It answered, but it is no answer to this call. */
+/**
+ * An attempt of which nothing was joined. One that ended before it had written again what was said has continued
+ * nothing; one that was refused may be for what only a continuation asks, and says nothing against another.
+ */
 function unfitting(result: AttemptResult): AttemptResult {
-  return { ...result, failure: NO_SEAM, record: Object.freeze({ ...result.record, outcome: NO_SEAM.kind }) }
+  if (result.failure === null) {
+    return { ...result, failure: NO_SEAM, record: Object.freeze({ ...result.record, outcome: NO_SEAM.kind }) }
+  }
+  return VERDICTS[result.failure.kind].next === 'nowhere' && result.failure.kind !== 'canceled'
+    ? { ...result, failure: NO_SEAM }
+    : result
 }
 
 const NOTHING: Answer = {

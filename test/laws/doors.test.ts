@@ -8,7 +8,7 @@ const DOORS: Readonly<Record<string, { readonly files: readonly string[]; readon
   'eventsource-parser': { files: ['src/sse.ts'], types: false },
   'p-retry': { files: ['src/retry.ts'], types: false },
   openai: { files: ['src/wires/openai.ts'], types: true },
-  zod: { files: ['src/policy.ts', 'src/structured.ts'], types: false },
+  zod: { files: ['src/structured.ts'], types: false },
 }
 
 /** Doors that only Node has: everything else runs in workers, Deno and Bun too. */
