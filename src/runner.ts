@@ -4,7 +4,7 @@ import type { AttemptResult, Call, Order } from './exchange.ts'
 import { type Failure, failure } from './failure.ts'
 import { toUsd } from './money.ts'
 import type { Way } from './planner.ts'
-import { requestFor } from './settings.ts'
+import { requestAt } from './settings.ts'
 
 /** How a call ended: every attempt in order, and the answer or the failure that decided it. */
 export interface Outcome {
@@ -45,7 +45,7 @@ export function createWalk(call: Call, ways: readonly Way[], events: Events): Wa
       const n = attempts.length + 1
       const othersMayFollow = left.length > 0 && n < call.policy.limits.attempts
       const { provider, settings: candidate } = move.way
-      const request = requestFor(call.settings, { provider: provider.settings, candidate })
+      const request = requestAt(call.request, call.settings, { provider: provider.settings, candidate })
       const order = adapted({ ...move, request, n, timeLimit: timeLimit(call, othersMayFollow) })
       if (events.heard) {
         const { role, way } = order

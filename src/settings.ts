@@ -24,6 +24,12 @@ export function requestFor({ defaults, policy, asked }: Settings, { provider = N
   return merged(merged(merged(merged(defaults, provider), policy), candidate), asked)
 }
 
+/** The same for one attempt: most providers and candidates bring nothing of their own. */
+export function requestAt(request: ChatRequest, settings: Settings, between: Between): ChatRequest {
+  const { provider = NONE, candidate = NONE } = between
+  return isEmpty(provider) && isEmpty(candidate) ? request : requestFor(settings, between)
+}
+
 /** What a call brings, under its options. */
 export function withOptions(request: ChatRequest, options: RequestSettings | undefined): ChatRequest {
   return options === undefined ? request : { ...merged(request, options), messages: request.messages }

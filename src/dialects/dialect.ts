@@ -118,13 +118,15 @@ export function present(settings: object): Record<string, unknown> {
 }
 
 /**
- * Settings as a body. The model and the messages are the plan's, and whether the answer is streamed is the call's,
- * whatever a request that was written for another client says of them.
+ * What is the plan's or the call's to say, whatever a request that was written for another client says of it; and the
+ * one name that an assignment would not take for a key.
  */
+const OURS = new Set(['model', 'messages', 'stream', 'stream_options', '__proto__'])
+
+/** Settings as a body, below the model and the messages that were planned. */
 export function plain(settings: object, planned: { model: string; messages: unknown }): Record<string, unknown> {
-  const body = present({ ...settings, ...planned })
-  delete body.stream
-  delete body.stream_options
+  const body: Record<string, unknown> = { model: planned.model, messages: planned.messages }
+  for (const [key, value] of Object.entries(settings)) if (value !== undefined && !OURS.has(key)) body[key] = value
   return body
 }
 

@@ -88,10 +88,9 @@ export function hostOf(name: string): string {
 function body(request: ChatRequest, target: Target): Record<string, unknown> {
   const { openrouter: settings, groq: _, reasoning: __, reasoning_effort: ___, service_tier: tier, ...rest } = request
   const { plugins, models, preset, transforms, trace, extra } = settings ?? {}
-  const sent = plain(
-    { ...rest, ...present({ plugins, models, preset, transforms, trace, ...extra }) },
-    { model: target.wireModel, messages: request.messages },
-  )
+  const own = settings === undefined ? null : present({ plugins, models, preset, transforms, trace, ...extra })
+  const asked = own === null ? rest : { ...rest, ...own }
+  const sent = plain(asked, { model: target.wireModel, messages: request.messages })
   const reasoning = reasoningOf(request)
   if (reasoning !== null) sent.reasoning = reasoning
   // Groq's words; provisioned throughput is nothing that OpenRouter sells.
