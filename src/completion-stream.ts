@@ -6,7 +6,10 @@ import { responseOf } from './stream-response.ts'
 
 /** An answer as it comes: read it once, as events, as text, or as a response. */
 export interface CompletionStream extends AsyncIterable<StreamEvent> {
-  /** The text alone. */
+  /**
+   * The text alone. It has no way to say that all is void and begins anew, so a stream that breaks fails here even where
+   * the policy says `restart`.
+   */
   readonly text: AsyncIterable<string>
   /**
    * The whole, with its usage; also after the loop was left early, then with what there was. When nobody reads the
@@ -22,7 +25,15 @@ export function createStream(
   begin: () => Promise<Begun>,
   watch: (completion: Promise<Completion>) => void,
 ): CompletionStream {
-  const running: Running = { live: null, model: '', created: 0, stopped: false, resolve: () => {}, reject: () => {} }
+  const running: Running = {
+    live: null,
+    linear: false,
+    model: '',
+    created: 0,
+    stopped: false,
+    resolve: () => {},
+    reject: () => {},
+  }
   const completion = new Promise<Completion>((resolve, reject) => {
     running.resolve = resolve
     running.reject = reject
@@ -50,29 +61,27 @@ export function createStream(
     }
   }
 
-  /** Reads as `how`, for what `pick` makes of an event; `undefined` is passed over. */
-  function claim<T>(how: string, pick: (event: StreamEvent) => T | undefined): AsyncIterableIterator<T, void> {
+  type Batch = readonly StreamEvent[]
+
+  /** Reads as `how`, for what `pick` makes of the events that came together. */
+  function claim<T>(how: string, pick: (batch: Batch) => readonly T[]): AsyncIterableIterator<T, void> {
     if (reader !== null) {
       const problem = `it is already read as ${reader}: read it once, and take the whole from stream.completion`
       throw new ConfigError('stream', problem)
     }
     reader = how
-    let batch: readonly StreamEvent[] = []
+    running.linear = how === 'text'
+    let batch: readonly T[] = []
     let at = 0
     let pending: Promise<unknown> | null = null
     const picked = (): T | undefined => {
-      while (at < batch.length) {
-        const event = batch[at++]
-        const value = event === undefined ? undefined : pick(event)
-        if (value !== undefined) return value
-      }
-      return undefined
+      return batch[at++]
     }
     const more = async (): Promise<IteratorResult<T, void>> => {
       for (;;) {
         const next = await (asked.shift() ?? events.next())
         if (next.done) return { done: true, value: undefined }
-        batch = next.value
+        batch = pick(next.value)
         at = 0
         const value = picked()
         if (value !== undefined) return { done: false, value }
@@ -111,8 +120,13 @@ export function createStream(
     return iterator
   }
 
-  const all = (event: StreamEvent) => event
-  const textOf = (event: StreamEvent) => (event.type === 'text-delta' ? event.text : undefined)
+  const all = (batch: Batch) => batch
+  // What came with the same bytes is one piece: in text alone nobody can tell.
+  const textOf = (batch: Batch) => {
+    let text = ''
+    for (const event of batch) if (event.type === 'text-delta') text += event.text
+    return text === '' ? [] : [text]
+  }
   const stream = {
     [Symbol.asyncIterator]: () => claim('events', all),
     text: Object.freeze({ [Symbol.asyncIterator]: () => claim('text', textOf) }),

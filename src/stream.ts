@@ -30,6 +30,8 @@ export interface Begun {
 /** What can be reached from outside while the events are waited for. */
 export interface Running {
   live: Live | null
+  /** Whoever reads has no ear for a restart. */
+  linear: boolean
   /** The model that is being asked. */
   model: string
   /** When the call began, in seconds since 1970. */
@@ -134,7 +136,9 @@ export async function* produce(
 
   function afterBreak(order: Order, { assembly }: Live): Glue | null {
     if (call.cancellation.canceled) return null
-    if (call.policy.onBroken === 'restart') return restarting(seen.text.length)
+    // Text alone cannot take back what it has said.
+    if (call.policy.onBroken === 'restart')
+      return running.linear && seen.text !== '' ? null : restarting(seen.text.length)
     if (call.policy.onBroken === 'fail') return null
     // No text to go on from: what was thought so far is thought again.
     if (seen.text === '' && !assembly.callsTools) return restarting(0)
