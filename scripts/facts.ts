@@ -47,7 +47,8 @@ const NEW: readonly ListedModel[] = [
     context: 131_072,
     maxOutput: 16_384,
     input: ['text', 'image'],
-    abilities: ['tools', 'json', 'reasoning'],
+    // Strict schemas: Groq’s page on structured outputs, 2026-10-02.
+    abilities: ['tools', 'json', 'schema', 'reasoning'],
     prices: { input: 0.8, output: 4 },
     pricedOn: '2026-10-02',
   },
