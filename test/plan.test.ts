@@ -268,7 +268,7 @@ describe('what the request needs', () => {
     ['images', SMALL, { messages: IMAGE }, 'lacks:image'],
     ['audio', SMALL, { messages: AUDIO }, 'lacks:audio'],
     ['files', SMALL, { messages: FILE }, 'lacks:file'],
-    ['a schema', 'qwen/qwen3.8-27b', { messages: 'Hi', response_format: schema }, 'lacks:schema'],
+    ['a schema', 'allam-2-7b', { messages: 'Hi', response_format: schema }, 'lacks:schema'],
     [
       'a schema with tools',
       SMALL,
