@@ -7,7 +7,7 @@ import { ConfigError } from './errors.ts'
 import type { ListedModel } from './listing.ts'
 import { A_FUNCTION, A_LIST, A_STRING, AN_OBJECT, checkOptions, type Expectation, expected, kindOf } from './options.ts'
 import type { PriceList } from './price.ts'
-import { type Redact, redactor } from './redact.ts'
+import { type Redact, redactor, secretsIn } from './redact.ts'
 import { type Fetch, fetchWire } from './wires/fetch.ts'
 import { openaiWire } from './wires/openai.ts'
 import type { Wire, WireReply } from './wires/wire.ts'
@@ -244,33 +244,25 @@ function createProvider<Name extends string, ModelId extends string = string>(
   const headers: Record<string, string> = { 'content-type': 'application/json', accept: 'application/json' }
   if (key !== undefined) headers.authorization = `Bearer ${key}`
   for (const [header, value] of Object.entries(account.headers ?? {})) {
-    headers[header.toLowerCase()] = headerValue(`${name}.headers.${header}`, header, value)
+    headers[header.toLowerCase()] = headerValue(`${name}.headers`, header, value)
   }
   const wire = borrowed ?? fetchWire({ fetch: account.fetch })
   return Object.freeze({
     ...rest,
     dataTerms: Object.freeze({ ...account.dataTerms }),
-    redact: redactor(secretsOf(key, account)),
+    redact: redactor([...(key === undefined ? [] : [key]), ...secretsIn(Object.entries(headers))], wire.secrets),
     // The key lives in this closure and nowhere else.
     send: ({ method, path, headers: extra, body = null, signal }: ProviderRequest) =>
       wire.send({
         method,
         url: `${base}${path}`,
         path,
-        headers: extra ? { ...headers, ...extra } : headers,
+        // A copy: what a fetch of the user's own puts into it does not stay.
+        headers: { ...headers, ...extra },
         body,
         signal,
       }),
   })
-}
-
-/** Headers that carry a secret, by what they are usually called. */
-const SECRET_HEADER = /auth|key|token|secret|cookie/i
-
-function secretsOf(key: string | undefined, { client, headers = {} }: AccountOptions): string[] {
-  const inHeaders = Object.entries(headers).flatMap(([header, value]) => (SECRET_HEADER.test(header) ? [value] : []))
-  const borrowed: unknown = client?.apiKey
-  return [key, borrowed, ...inHeaders].filter((secret) => typeof secret === 'string')
 }
 
 function keyOf(parts: ProviderParts<string>, borrowed: boolean): string | undefined {
@@ -313,9 +305,16 @@ function baseOf(field: string, address: string, borrowed: boolean): string {
   }
   if (url.search !== '' || url.hash !== '') throw new ConfigError(field, 'expected a URL without "?" and "#"')
   if (url.protocol !== 'https:' && !(url.protocol === 'http:' && isLoopback(url.hostname))) {
-    throw new ConfigError(field, `expected https (http only on this machine), got ${url.protocol}//${url.hostname}`)
+    const got = url.protocol === 'http:' ? `http://${url.hostname}` : 'another scheme'
+    throw new ConfigError(field, `expected https (http only on this machine), got ${got}`)
   }
-  return `${url.origin}${url.pathname.replace(/\/+$/, '')}`
+  // Readers of URLs disagree on these: the address would not be what it looks like.
+  if (/[\\\s]|\/(\.|%2e){1,2}(\/|$)/i.test(address.trim())) {
+    throw new ConfigError(field, 'expected a URL without backslashes, blanks and ".."')
+  }
+  let path = url.pathname
+  while (path.endsWith('/')) path = path.slice(0, -1)
+  return `${url.origin}${path}`
 }
 
 function isAt(address: string, home: string): boolean {
@@ -330,8 +329,14 @@ function isLoopback(host: string): boolean {
   return host === 'localhost' || host.endsWith('.localhost') || host === '[::1]' || /^127(\.\d{1,3}){3}$/.test(host)
 }
 
-function headerValue(field: string, header: string, value: unknown): string {
-  if (!/^[!#$%&'*+.^_`|~0-9a-z-]+$/i.test(header)) throw new ConfigError(field, 'expected a header name')
+/** A name that is none, or longer than any, may be a key that took its place. */
+const LONGEST_NAME = 40
+const SHOWN_OF_OTHERS = 16
+
+function headerValue(fields: string, header: string, value: unknown): string {
+  const isName = /^[!#$%&'*+.^_`|~0-9a-z-]+$/i.test(header)
+  const field = `${fields}.${isName && header.length <= LONGEST_NAME ? header : header.slice(0, SHOWN_OF_OTHERS)}`
+  if (!isName) throw new ConfigError(field, 'expected a header name')
   if (header.toLowerCase() === 'authorization') {
     throw new ConfigError(field, 'expected any header but this one: pass the key as apiKey')
   }

@@ -2,21 +2,53 @@
 export type Redact = (text: string) => string
 
 const LONGEST_DETAIL = 300
+/** Nobody quotes more, and looking for parts of a secret takes a while. */
+const LONGEST_TEXT = 64 * 1024
 /** Shorter secrets would make every other word a hit. */
 const SHORTEST_SECRET = 6
+/** So many characters of a secret in a row are one, wherever it was cut off. */
+const SHORTEST_PART = 12
 
 /**
  * Masks each secret as it is, URL-encoded, inside JSON and in base64, also where it is only a part of what was encoded
- * (`user:key`). Secrets are printable ASCII: others were refused at the door.
+ * (`user:key`), and any longer part of it. Secrets are printable ASCII: others were refused at the door. `others` are
+ * asked for each time: a client may change its key.
  */
-export function redactor(secrets: readonly string[]): Redact {
-  const masked = secrets
-    .filter((secret) => secret.length >= SHORTEST_SECRET)
-    .flatMap(formsOf)
-    .filter((form) => form.length >= SHORTEST_SECRET)
-    // The longest first: a part of a form would leave the rest of it behind.
-    .sort((a, b) => b.length - a.length)
-  return (text) => masked.reduce((rest, form) => rest.replaceAll(form, '[redacted]'), text)
+export function redactor(secrets: readonly string[], others: () => readonly string[] = () => []): Redact {
+  let known: string | null = null
+  let mask: Redact = (text) => text
+  return (text) => {
+    const all = [...secrets, ...others()].filter((secret) => secret.length >= SHORTEST_SECRET)
+    const now = all.join('\n')
+    if (now !== known) mask = maskOf(all)
+    known = now
+    return mask(text.slice(0, LONGEST_TEXT))
+  }
+}
+
+function maskOf(secrets: readonly string[]): Redact {
+  const forms = secrets.flatMap(formsOf).filter((form) => form.length >= SHORTEST_SECRET)
+  // The longest first: a part of a form would leave the rest of it behind.
+  const masked = [...new Set(forms)].sort((a, b) => b.length - a.length)
+  const parts = new Set<string>()
+  for (const form of masked) {
+    for (let at = 0; at + SHORTEST_PART <= form.length; at += 1) parts.add(form.slice(at, at + SHORTEST_PART))
+  }
+  const whole: Redact = (text) => masked.reduce((rest, form) => rest.replaceAll(form, MASK), text)
+  return (text) => whole(withoutParts(text, parts))
+}
+
+const MASK = '[redacted]'
+
+function withoutParts(text: string, parts: ReadonlySet<string>): string {
+  let kept = ''
+  let hidden = -1
+  for (let at = 0; at + SHORTEST_PART <= text.length; at += 1) {
+    if (!parts.has(text.slice(at, at + SHORTEST_PART))) continue
+    if (at > hidden) kept += text.slice(Math.max(hidden, 0), at) + MASK
+    hidden = at + SHORTEST_PART
+  }
+  return kept + text.slice(Math.max(hidden, 0))
 }
 
 function formsOf(secret: string): string[] {
@@ -29,6 +61,19 @@ function formsOf(secret: string): string[] {
   })
   const safe = shifted.map((form) => form.replaceAll('+', '-').replaceAll('/', '_'))
   return [secret, encoded, lower, JSON.stringify(secret).slice(1, -1), ...shifted, ...safe, secret.slice(-8)]
+}
+
+/** Headers that carry a secret, by what they are usually called. */
+const SECRET_HEADER = /auth|key|token|secret|cookie|pass|credential|signature|session|jwt|bearer/i
+/** A scheme or a cookie's name in front of a secret is shorter than this. */
+const SHORTEST_VALUE = 12
+
+/** What is secret in headers: the values as they are, and what stands behind a scheme or a name in them. */
+export function secretsIn(headers: Iterable<readonly [string, string]>): string[] {
+  return [...headers].flatMap(([name, value]) => {
+    if (!SECRET_HEADER.test(name)) return []
+    return [value, ...value.split(/[\s;,=]+/).filter((part) => part.length >= SHORTEST_VALUE)]
+  })
 }
 
 /** Without line breaks, control characters and changes of direction: safe in a log and on a terminal. */
@@ -59,8 +104,7 @@ function unescaped(text: string): string {
  * other capitals, or escaped inside JSON).
  */
 export function quotable(words: string, sent: string): string {
-  const theirs = sent.toLowerCase()
-  const isTheirs = (word: string) => theirs.includes(word.toLowerCase())
+  const isTheirs = finderIn(sent.toLowerCase())
   const line = oneLine(unescaped(words.slice(0, 2 * LONGEST_DETAIL)), 2 * LONGEST_DETAIL)
   const kept = line
     .replace(WORD, (word) => (isTheirs(word) ? '[…]' : word))
@@ -69,4 +113,22 @@ export function quotable(words: string, sent: string): string {
     .replace(FOREIGN, (letters) => ([...letters].some(isTheirs) ? '[…]' : letters))
   const short = kept.replace(/\[…\](?:[\s"'`,;:()]*\[…\])+/g, '[…]')
   return short.length > LONGEST_DETAIL ? `${short.slice(0, LONGEST_DETAIL - 1)}…` : short
+}
+
+/** Looking for many words in a long prompt of few letters takes seconds: beyond this, a word counts as found. */
+const MOST_COMPARED = 128 * 1024 * 1024
+
+function finderIn(text: string): (word: string) => boolean {
+  const known = new Map<string, boolean>()
+  let left = MOST_COMPARED
+  return (word) => {
+    const wanted = word.toLowerCase()
+    let found = known.get(wanted)
+    if (found === undefined) {
+      left -= text.length
+      found = left < 0 || text.includes(wanted)
+      known.set(wanted, found)
+    }
+    return found
+  }
 }

@@ -17,11 +17,12 @@ export function retryAfter(headers: HeaderReader, now: number): number | null {
   if (milliseconds !== null) return clamp(milliseconds)
   // By the clock of whoever names a date, not by ours.
   const theirs = Date.parse(headers.get('date') ?? '')
-  const waits = (headers.get('retry-after')?.match(LISTED) ?? []).flatMap((value) => {
+  let longest: number | null = null
+  for (const value of headers.get('retry-after')?.match(LISTED) ?? []) {
     const wait = waitOf(value.trim(), Number.isNaN(theirs) ? now : theirs)
-    return wait === null ? [] : [wait]
-  })
-  return waits.length === 0 ? null : Math.max(...waits)
+    if (wait !== null && (longest === null || wait > longest)) longest = wait
+  }
+  return longest
 }
 
 function waitOf(value: string, now: number): number | null {

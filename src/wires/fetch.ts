@@ -1,4 +1,4 @@
-import { Redirected, type Wire } from './wire.ts'
+import { notFollowed, Redirected, type Wire } from './wire.ts'
 
 export type Fetch = (url: string, init: RequestInit) => Promise<Response>
 
@@ -17,8 +17,9 @@ export function fetchWire(options: { readonly fetch?: Fetch | undefined } = {}):
       const init: RequestInit = { method, headers, body, signal, redirect, window: null }
       try {
         // `fetch` is looked up at each call: tests and tracers replace it after we were made.
-        return await (options.fetch ?? fetch)(url, init)
+        return notFollowed(await (options.fetch ?? fetch)(url, init))
       } catch (error) {
+        if (error instanceof Redirected) throw error
         if (redirect === 'error' && !signal.aborted && tellsOfRedirect(error)) throw new Redirected('redirected')
         throw error
       }
@@ -44,8 +45,13 @@ function refusal(): 'error' | 'manual' {
 
 let refused: 'error' | 'manual' | undefined
 
-/** There is no code for it in the standard, nor in any runtime but Bun. */
+/**
+ * There is no code for it in the standard, nor in any runtime but Bun; an address in the message may say `redirect` as
+ * well.
+ */
+const REFUSED = /unexpected ?redirect|redirect mode/i
+
 function tellsOfRedirect(error: unknown): boolean {
   if (!(error instanceof Error)) return false
-  return /redirect/i.test(error.message) || (error.cause instanceof Error && /redirect/i.test(error.cause.message))
+  return REFUSED.test(error.message) || (error.cause instanceof Error && REFUSED.test(error.cause.message))
 }

@@ -1,6 +1,7 @@
 import type { OpenAI } from 'openai'
 import { ConfigError } from '../errors.ts'
-import type { Wire } from './wire.ts'
+import { secretsIn } from '../redact.ts'
+import { notFollowed, Redirected, type Wire } from './wire.ts'
 
 /** Our own clocks decide when it has taken too long; this only keeps the client's from striking first. */
 const A_DAY = 86_400_000
@@ -19,10 +20,12 @@ export function openaiWire(client: OpenAI): Wire {
   // The client reads an error to its end, however long it is, and keeps of it what it understands. So it is shown an
   // empty answer in the place of an error, which is then put back.
   const errors = new WeakMap<Response, Response>()
+  const sent = new Map<string, readonly string[]>()
   const borrowed = client.withOptions({
     maxRetries: 0,
     timeout: A_DAY,
     async fetch(url, init) {
+      noteKeys(init?.headers, sent)
       const response = await send(url, init)
       if (response.ok) return response
       const shown = new Response(null)
@@ -42,13 +45,26 @@ export function openaiWire(client: OpenAI): Wire {
       }
       try {
         const shown = await (method === 'GET' ? borrowed.get(path, options) : borrowed.post(path, options)).asResponse()
-        return errors.get(shown) ?? shown
+        return notFollowed(errors.get(shown) ?? shown)
       } catch (error) {
+        if (error instanceof Redirected) throw error
         // The client has an error of its own for an abort; the reason is the caller's.
         throw signal.aborted ? signal.reason : error
       }
     },
+    secrets: () => [...sent.values()].flat(),
   }
+}
+
+/** A client may ask for a new key at any time; answers to the last few may still be on their way. */
+const MOST_KEYS = 8
+
+function noteKeys(given: RequestInit['headers'], sent: Map<string, readonly string[]>): void {
+  const headers = given instanceof Headers ? given : new Headers(given)
+  const authorization = headers.get('authorization') ?? ''
+  if (sent.has(authorization)) return
+  sent.set(authorization, secretsIn(headers))
+  if (sent.size > MOST_KEYS) for (const [oldest] of sent) return void sent.delete(oldest)
 }
 
 type ClientFetch = (url: string | URL | Request, init?: RequestInit) => Promise<Response>

@@ -26,10 +26,20 @@ export interface WireReply {
  */
 export interface Wire {
   send(request: WireRequest): Promise<WireReply>
+  /** Keys that it has sent of its own accord: an answer that repeats one is not quoted with it. */
+  secrets?(): readonly string[]
 }
 
 /** The endpoint wanted the request to go elsewhere; it did not. */
 export class Redirected extends Error {}
+
+/** A fetch of the user's own may follow a redirect all the same: what comes from there is no answer. */
+export function notFollowed(response: Response): Response {
+  if (!response.redirected) return response
+  discard(response)
+  throw new Redirected('redirected')
+}
+
 /** A body larger than its cap, in decoded bytes: what a small compressed bomb becomes counts. */
 export class TooLarge extends Error {}
 /** A body that ended before it was whole. */
