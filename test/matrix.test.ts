@@ -1,0 +1,144 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { Cell } from './matrix/cell.ts'
+import { CELLS } from './matrix/cells/all.ts'
+import { digestOf, leaksOf, problemsOf } from './matrix/checks.ts'
+import { KEY, type Observed, run } from './matrix/run.ts'
+import { loopbackWorld, memoryWorld } from './matrix/world.ts'
+import { type Canaries, canaries } from './support/canaries.ts'
+
+/**
+ * Every fault at every place: each cell happens once in memory on a virtual clock and once on real sockets, and both
+ * have to say the same, so that the one that is fast can be believed.
+ */
+interface Result {
+  readonly memory: string[]
+  readonly loopback: string[]
+  readonly agreement: string[]
+  readonly silent: boolean
+  readonly hung: boolean
+}
+
+const AT_ONCE = { memory: 24, loopback: 8 }
+/** Units in a millisecond of the real clock. */
+const PACE = 10
+
+const results = new Map<Cell, Result>()
+const took = { memory: 0, loopback: 0, checks: 0 }
+const stray: string[] = []
+const prototypes = [Object.prototype, Array.prototype, Function.prototype, Promise.prototype]
+const untouched = prototypes.map((prototype) => String(Reflect.ownKeys(prototype).map(String)))
+const running = new Set<string>()
+
+const onStray = (what: string) => (reason: unknown) => {
+  stray.push(`${what} (${reason instanceof Error ? reason.stack : String(reason)}) while: ${[...running].join('; ')}`)
+}
+const HEARD = ['unhandledRejection', 'uncaughtException', 'warning'].map((name) => [name, onStray(name)] as const)
+
+beforeAll(async () => {
+  for (const [name, hear] of HEARD) process.on(name, hear)
+  const secrets = new Map(CELLS.map((cell) => [cell, canaries()]))
+  const secretsOf = (cell: Cell) => secrets.get(cell) ?? canaries()
+  const memory = await timed('memory', () => all(AT_ONCE.memory, (cell) => inMemory(cell, secretsOf(cell))))
+  const loopback = await timed('loopback', () => all(AT_ONCE.loopback, (cell) => onSockets(cell, secretsOf(cell))))
+  await timed('checks', async () => {
+    for (const cell of CELLS) results.set(cell, resultOf(cell, secretsOf(cell), memory.get(cell), loopback.get(cell)))
+  })
+}, 180_000)
+
+afterAll(() => {
+  for (const [name, hear] of HEARD) process.off(name, hear)
+  const all = [...results.values()]
+  const count = (holds: (result: Result) => boolean) => all.filter(holds).length
+  const failures = count((result) => result.memory.length + result.loopback.length + result.agreement.length > 0)
+  console.log(
+    `fault matrix: ${all.length} cells, each in memory and on sockets (${2 * all.length} runs), ${failures} failures, ` +
+      `${count(({ silent }) => silent)} silent wrong successes, ${count(({ hung }) => hung)} hangs; ` +
+      `${(took.memory / 1000).toFixed(1)} s + ${(took.loopback / 1000).toFixed(1)} s + ${(took.checks / 1000).toFixed(1)} s of checks`,
+  )
+})
+
+describe('the matrix', () => {
+  test('has no cell twice, and enough of them', () => {
+    expect(new Set(CELLS.map(({ title }) => title)).size).toBe(CELLS.length)
+    expect(CELLS.length).toBeGreaterThanOrEqual(process.env.MATRIX === undefined ? 350 : 1)
+  })
+
+  test('leaves no rejection, exception or warning behind, and no prototype changed', () => {
+    expect(stray).toEqual([])
+    expect(prototypes.map((prototype) => String(Reflect.ownKeys(prototype).map(String)))).toEqual(untouched)
+  })
+})
+
+test.each(CELLS.map((cell) => [cell.title, cell] as const))('%s', (_title, cell) => {
+  expect(results.get(cell)).toMatchObject({ memory: [], loopback: [], agreement: [], silent: false, hung: false })
+})
+
+async function all(atOnce: number, one: (cell: Cell) => Promise<Observed>): Promise<ReadonlyMap<Cell, Observed>> {
+  const observed = new Map<Cell, Observed>()
+  const left = [...CELLS]
+  const worker = async () => {
+    for (let cell = left.shift(); cell !== undefined; cell = left.shift()) {
+      running.add(cell.title)
+      try {
+        observed.set(cell, await one(cell))
+      } catch (error) {
+        stray.push(`${cell.title} could not be run: ${error instanceof Error ? error.stack : String(error)}`)
+      }
+      running.delete(cell.title)
+    }
+  }
+  await Promise.all(Array.from({ length: atOnce }, worker))
+  return observed
+}
+
+function optionsOf(cell: Cell, secrets: Canaries) {
+  const keys = new Map(cell.given.chain.map((name) => [name, KEY(secrets, name)]))
+  return { script: cell.script, secrets, keys, pace: cell.given.pace ?? PACE }
+}
+
+async function inMemory(cell: Cell, secrets: Canaries): Promise<Observed> {
+  return run(cell, memoryWorld(optionsOf(cell, secrets)), secrets)
+}
+
+async function onSockets(cell: Cell, secrets: Canaries): Promise<Observed> {
+  const world = await loopbackWorld(optionsOf(cell, secrets))
+  try {
+    return await run(cell, world, secrets)
+  } finally {
+    await world.close()
+  }
+}
+
+function resultOf(
+  cell: Cell,
+  secrets: Canaries,
+  inMemory: Observed | undefined,
+  onSockets: Observed | undefined,
+): Result {
+  if (inMemory === undefined || onSockets === undefined) {
+    return { memory: ['it could not be run'], loopback: [], agreement: [], silent: false, hung: true }
+  }
+  const pace = cell.given.pace ?? PACE
+  const said = [digestOf(inMemory), digestOf(onSockets)].map((digest) => JSON.stringify(digest, null, 1).split('\n'))
+  const [ours = [], theirs = []] = said
+  const agreement = ours.flatMap((line, index) =>
+    line === theirs[index] ? [] : [`${line.trim()} in memory, ${theirs[index]?.trim()} on sockets`],
+  )
+  const both = [inMemory, onSockets]
+  return {
+    memory: [...problemsOf(cell, inMemory, secrets, { kind: 'memory', pace }), ...leaksOf(inMemory, secrets)],
+    loopback: [...problemsOf(cell, onSockets, secrets, { kind: 'loopback', pace }), ...leaksOf(onSockets, secrets)],
+    agreement: agreement.slice(0, 4),
+    silent: both.some(({ calls }) =>
+      calls.some(({ outcome }, index) => outcome === 'ok' && cell.expect[index]?.outcome !== 'ok'),
+    ),
+    hung: both.some(({ calls }) => calls.some(({ outcome }) => outcome === 'hung')),
+  }
+}
+
+async function timed<T>(what: keyof typeof took, run: () => Promise<T>): Promise<T> {
+  const from = performance.now()
+  const value = await run()
+  took[what] = performance.now() - from
+  return value
+}

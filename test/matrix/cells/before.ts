@@ -1,0 +1,83 @@
+import type { Cell, Expected } from '../cell.ts'
+import { type Act, type Mode, OK } from '../script.ts'
+import {
+  CONNECTIONS,
+  ERROR_BODIES,
+  type Fault,
+  ODDITIES,
+  REDIRECTS,
+  STATUS_FAULTS,
+  STREAM_BODIES,
+  WHOLE_BODIES,
+} from './faults.ts'
+
+/** Limits that end a silence soon. */
+const SOON = { timeoutMs: 6000, firstTokenMs: 2000, idleMs: 2000 }
+
+export function lineOf({ kind, status, billed }: Fault, place = 'first', role = 'first'): string {
+  const seen = kind === 'redirected' ? '@' : (status ?? '-')
+  return `${place} ${role} ${kind} ${seen} ${billed}`
+}
+
+export const ANSWERED = 'second failover ok 200 yes'
+
+const FAULTS: Readonly<Record<Mode, readonly Fault[]>> = {
+  whole: [...CONNECTIONS, ...STATUS_FAULTS, ...REDIRECTS, ...ERROR_BODIES, ...WHOLE_BODIES],
+  stream: [...CONNECTIONS, ...STATUS_FAULTS, ...REDIRECTS, ...ERROR_BODIES, ...STREAM_BODIES],
+}
+
+export const BEFORE: readonly Cell[] = (['whole', 'stream'] as const).flatMap((mode) =>
+  FAULTS[mode].flatMap((fault) => [another(mode, fault), once(mode, fault)]),
+)
+
+/** Another provider has the same model. */
+function another(mode: Mode, fault: Fault): Cell {
+  const { what, act, kind, goes, silent } = fault
+  const stays = goes === 'stop' || goes === 'model' || goes === 'larger'
+  const expected: Expected = stays
+    ? { outcome: kind, attempts: [lineOf(fault)] }
+    : { outcome: 'ok', attempts: [lineOf(fault), ANSWERED], gaps: [[0, 0]] }
+  const script: Record<string, readonly Act[]> = { first: [act], second: [OK[mode]] }
+  return {
+    title: `${mode} · ${what} · another provider has the model`,
+    given: {
+      mode,
+      chain: ['first', 'second'],
+      policy: silent ? { limits: SOON } : {},
+      models: [{ id: 'small', context: 9000 }],
+    },
+    script,
+    expect: [expected],
+  }
+}
+
+/** Only one attempt is allowed: it is made, and told. */
+function once(mode: Mode, fault: Fault): Cell {
+  const { what, act, kind, silent } = fault
+  const limits = { ...(silent && SOON), attempts: 1 }
+  return {
+    title: `${mode} · ${what} · one attempt is allowed`,
+    given: { mode, chain: ['first', 'second'], policy: { limits } },
+    script: { first: [act] },
+    expect: [
+      {
+        outcome: kind,
+        attempts: [lineOf(fault)],
+        ...(silent && { totalMs: mode === 'stream' ? [2000, 2000] : [6000, 6000] }),
+      },
+    ],
+  }
+}
+
+/** What is an answer all the same. */
+export const ANSWERS: readonly Cell[] = ODDITIES.map(({ what, mode, act, text }) => ({
+  title: `${mode} · an answer with ${what}`,
+  given: { mode, chain: ['first', 'second'], policy: {} },
+  script: { first: [act] },
+  expect: [{ outcome: 'ok', attempts: [`first first ok ${statusOf(act)} yes`], ...(text !== undefined && { text }) }],
+}))
+
+function statusOf(act: Act): number {
+  for (const step of act) if (step.do === 'head') return step.status
+  return 0
+}

@@ -1,0 +1,158 @@
+import { createServer, type ServerResponse } from 'node:http'
+import type { AddressInfo, Socket } from 'node:net'
+import { gzipSync } from 'node:zlib'
+import type { Playing } from './memory.ts'
+import type { Act } from './script.ts'
+
+export interface Loopback {
+  readonly url: string
+  /** Carries a request to the server, or to where nobody is. */
+  fetch(url: string, init: RequestInit): Promise<Response>
+  readonly busy: number
+  close(): Promise<void>
+}
+
+/** Milliseconds in which what was said is read before the connection breaks: a reset overtakes what is unread. */
+const GRACE = 12
+/** A port below those that are given out, where nothing is known to listen: one that was let go of may be given out again. */
+const NOBODY = 'http://127.0.0.1:2/v1'
+/** A label longer than any name may have: no resolver is ever asked for it. */
+const NOWHERE = `http://${'x'.repeat(64)}.test/v1`
+
+/** The script on a real socket. */
+export async function loopback({ clock, fill, next }: Playing): Promise<Loopback> {
+  const acts: Act[] = []
+  const sockets = new Set<Socket>()
+  const open = new Map<object, Socket>()
+  const server = createServer(async (request, response) => {
+    const { socket } = request
+    try {
+      for await (const _ of request) {
+        // Only that it is all there counts: what it says was seen when it was sent.
+      }
+    } catch {
+      return
+    }
+    response.on('error', () => {})
+    const key = {}
+    open.set(key, socket)
+    response.on('close', () => open.delete(key))
+    await play(acts[Number(request.headers['x-act'])] ?? [], { response, socket })
+  })
+  server.on('connection', (socket) => {
+    sockets.add(socket)
+    socket.setNoDelay(true)
+    socket.on('error', () => {})
+    socket.on('close', () => sockets.delete(socket))
+  })
+  const url = await listening(server)
+
+  const pause = (ms: number, response: ServerResponse) =>
+    new Promise<void>((done) => {
+      const cancel = clock.timer(ms, done)
+      response.once('close', () => {
+        cancel()
+        done()
+      })
+    })
+
+  async function play(act: Act, { response, socket }: { response: ServerResponse; socket: Socket }): Promise<void> {
+    const packed = act.some((step) => step.do === 'head' && step.headers['content-encoding'] === 'gzip')
+    const bytesOf = (text: string | Uint8Array) => {
+      const bytes = typeof text === 'string' ? Buffer.from(fill(text)) : Buffer.from(text)
+      return packed ? gzipSync(bytes) : bytes
+    }
+    const write = (bytes: Uint8Array) =>
+      new Promise<void>((done) => {
+        if (socket.destroyed) return done()
+        response.once('close', done)
+        response.write(bytes, () => {
+          response.off('close', done)
+          done()
+        })
+      })
+    let said = false
+    for (const step of act) {
+      if (socket.destroyed) return
+      switch (step.do) {
+        case 'refuse':
+        case 'unknown-host':
+          return
+        case 'raw':
+          socket.end(step.text)
+          return
+        case 'wait':
+          await pause(step.ms, response)
+          break
+        case 'head': {
+          const headers: Record<string, string> = {}
+          for (const [name, value] of Object.entries(step.headers)) headers[name] = fill(value)
+          if (typeof step.framing === 'number') headers['content-length'] = String(step.framing)
+          if (step.framing === 'close') {
+            headers.connection = 'close'
+            response.useChunkedEncodingByDefault = false
+          }
+          response.sendDate = false
+          response.writeHead(step.status, headers)
+          response.flushHeaders()
+          break
+        }
+        case 'say':
+          await write(bytesOf(step.text))
+          said = true
+          break
+        case 'repeat':
+          for (const bytes = bytesOf(step.text); !socket.destroyed; await pause(step.everyMs, response))
+            await write(bytes)
+          return
+        case 'flood': {
+          const bytes = bytesOf(step.text)
+          for (let n = 0; n < step.times && !socket.destroyed; n += 1) await write(bytes)
+          break
+        }
+        case 'garble':
+          await write(Buffer.from('this was never packed'))
+          response.end()
+          return
+        case 'hang':
+          return
+        case 'close':
+        case 'reset':
+          if (said) await new Promise((done) => setTimeout(done, GRACE))
+          if (step.do === 'reset') socket.resetAndDestroy()
+          else socket.destroy()
+          return
+        case 'end':
+          response.end()
+          return
+      }
+    }
+  }
+
+  return {
+    url,
+    fetch(target, init) {
+      const headers = new Headers(init.headers)
+      const act = next({ headers: Object.fromEntries(headers), body: typeof init.body === 'string' ? init.body : null })
+      headers.set('x-act', String(acts.push(act) - 1))
+      const first = act.find((step) => step.do !== 'wait')?.do
+      const base = first === 'refuse' ? NOBODY : first === 'unknown-host' ? NOWHERE : url
+      return fetch(target.replace(url, base), { ...init, headers })
+    },
+    get busy() {
+      return [...open.values()].filter((socket) => !socket.destroyed).length
+    },
+    async close() {
+      const over = new Promise<void>((done) => server.close(() => done()))
+      for (const socket of sockets) socket.destroy()
+      await over
+    },
+  }
+}
+
+async function listening(server: ReturnType<typeof createServer>): Promise<string> {
+  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done))
+  const address: AddressInfo | string | null = server.address()
+  if (address === null || typeof address === 'string') throw new Error('it has no port')
+  return `http://127.0.0.1:${address.port}/v1`
+}
