@@ -57,11 +57,9 @@ export interface ReadOptions {
 /** Reads a body to its end. */
 export async function readText(reply: WireReply, options: ReadOptions): Promise<string> {
   if (reply.text !== undefined && isShort(reply)) return options.until(broken(reply.text()))
-  let text = ''
-  await read(reply, options, (part) => {
-    text += part
-  })
-  return text
+  const pile = createPile()
+  await read(reply, options, pile)
+  return pile.text()
 }
 
 /** A body that says how short it is, and is not compressed, needs no counting. */
@@ -80,48 +78,86 @@ class LongEnough extends Error {}
 
 /** Reads the beginning of the page behind an error, as far as it comes soon. */
 export async function readError(reply: WireReply, { until, clock }: { until: Await; clock: Clock }): Promise<string> {
-  let text = ''
+  const pile = createPile()
   let stopTimer = () => {}
   const late = new Promise<never>((_, reject) => {
     stopTimer = clock.timer(MOST_ERROR_TIME, () => reject(new LongEnough()))
   })
   late.catch(() => {})
   try {
-    await read(reply, { most: MOST_ERROR_BYTES, until: (step) => until(Promise.race([step, late])) }, (part) => {
-      text += part
-    })
+    await read(reply, { most: MOST_ERROR_BYTES, until: (step) => until(Promise.race([step, late])) }, pile)
   } catch (error) {
     if (!(error instanceof TooLarge || error instanceof CutOff || error instanceof LongEnough)) throw error
   } finally {
     stopTimer()
   }
-  return text
+  return pile.text()
 }
 
 /**
  * Each read is raced against giving up: a fetch body may stay pending for ever after its signal was aborted (seen with
  * Node 20).
  */
-async function read(reply: WireReply, { most, until }: ReadOptions, take: (part: string) => void): Promise<void> {
+async function read(reply: WireReply, { most, until }: ReadOptions, pile: Pile): Promise<void> {
   if (reply.body === null) return
   const reader = reply.body.getReader()
-  const decoder = new TextDecoder()
-  let bytes = 0
+  let left = most
   try {
     for (;;) {
       const { done, value } = await until(broken(reader.read()))
-      if (done) return take(decoder.decode())
-      bytes += value.byteLength
-      if (bytes > most) {
-        take(decoder.decode(value.subarray(0, most - bytes)))
-        throw new TooLarge(`more than ${most} bytes`)
-      }
-      take(decoder.decode(value, { stream: true }))
+      if (done) return
+      pile.put(value.byteLength > left ? value.subarray(0, left) : value)
+      left -= value.byteLength
+      if (left < 0) throw new TooLarge(`more than ${most} bytes`)
     }
   } catch (error) {
     // Not awaited: a body that does not come does not end on request either.
     reader.cancel(error).catch(() => {})
     throw error
+  }
+}
+
+interface Pile {
+  put(bytes: Uint8Array): void
+  text(): string
+}
+
+const BLOCK = 16 * 1024
+
+/**
+ * Bytes as they came, made text at the end: a body that is given up for its size never takes the room of both. Small
+ * pieces are put together, for one by one they would take many times their size.
+ */
+function createPile(): Pile {
+  const pieces: Uint8Array[] = []
+  let block = new Uint8Array(0)
+  let used = 0
+  const close = () => {
+    if (used > 0) pieces.push(block.subarray(0, used))
+    block = block.subarray(used)
+    used = 0
+  }
+  return {
+    put(bytes) {
+      if (bytes.byteLength >= BLOCK / 4) {
+        close()
+        pieces.push(bytes)
+        return
+      }
+      if (used + bytes.byteLength > block.byteLength) {
+        close()
+        block = new Uint8Array(BLOCK)
+      }
+      block.set(bytes, used)
+      used += bytes.byteLength
+    },
+    text() {
+      close()
+      const decoder = new TextDecoder()
+      let text = ''
+      for (const piece of pieces) text += decoder.decode(piece, { stream: true })
+      return text + decoder.decode()
+    },
   }
 }
 
