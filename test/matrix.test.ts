@@ -22,6 +22,9 @@ const AT_ONCE = { memory: 24, loopback: 8 }
 /** Units in a millisecond of the real clock. */
 const PACE = 10
 
+const secrets = new Map(CELLS.map((cell) => [cell, canaries()]))
+const secretsOf = (cell: Cell) => secrets.get(cell) ?? canaries()
+let repeated = 0
 const results = new Map<Cell, Result>()
 const took = { memory: 0, loopback: 0, checks: 0 }
 const stray: string[] = []
@@ -36,11 +39,10 @@ const HEARD = ['unhandledRejection', 'uncaughtException', 'warning'].map((name) 
 
 beforeAll(async () => {
   for (const [name, hear] of HEARD) process.on(name, hear)
-  const secrets = new Map(CELLS.map((cell) => [cell, canaries()]))
-  const secretsOf = (cell: Cell) => secrets.get(cell) ?? canaries()
   const memory = await timed('memory', () => all(AT_ONCE.memory, (cell) => inMemory(cell, secretsOf(cell))))
   const loopback = await timed('loopback', () => all(AT_ONCE.loopback, (cell) => onSockets(cell, secretsOf(cell))))
   await timed('checks', async () => {
+    await againAlone(loopback, memory)
     for (const cell of CELLS) results.set(cell, resultOf(cell, secretsOf(cell), memory.get(cell), loopback.get(cell)))
   })
 }, 180_000)
@@ -49,11 +51,12 @@ afterAll(() => {
   for (const [name, hear] of HEARD) process.off(name, hear)
   const all = [...results.values()]
   const count = (holds: (result: Result) => boolean) => all.filter(holds).length
+  const known = CELLS.filter((cell) => cell.known !== undefined).length
   const failures = count((result) => result.memory.length + result.loopback.length + result.agreement.length > 0)
   console.log(
-    `fault matrix: ${all.length} cells, each in memory and on sockets (${2 * all.length} runs), ${failures} failures, ` +
+    `fault matrix: ${all.length} cells, each in memory and on sockets (${2 * all.length} runs), ${failures} failures (${known} known), ` +
       `${count(({ silent }) => silent)} silent wrong successes, ${count(({ hung }) => hung)} hangs; ` +
-      `${(took.memory / 1000).toFixed(1)} s + ${(took.loopback / 1000).toFixed(1)} s + ${(took.checks / 1000).toFixed(1)} s of checks`,
+      `${(took.memory / 1000).toFixed(1)} s + ${(took.loopback / 1000).toFixed(1)} s + ${(took.checks / 1000).toFixed(1)} s of checks, ${repeated} runs repeated alone`,
   )
 })
 
@@ -69,26 +72,58 @@ describe('the matrix', () => {
   })
 })
 
-test.each(CELLS.map((cell) => [cell.title, cell] as const))('%s', (_title, cell) => {
+test.each(titled((cell) => cell.known === undefined))('%s', (_title, cell) => {
   expect(results.get(cell)).toMatchObject({ memory: [], loopback: [], agreement: [], silent: false, hung: false })
 })
 
-async function all(atOnce: number, one: (cell: Cell) => Promise<Observed>): Promise<ReadonlyMap<Cell, Observed>> {
+/** Sentences that are true and not yet kept: each stands beside its reason, and fails here as soon as it is kept. */
+test.fails.each(titled((cell) => cell.known !== undefined))('%s', (_title, cell) => {
+  expect(results.get(cell)).toMatchObject({ memory: [], loopback: [], agreement: [], silent: false, hung: false })
+})
+
+function titled(fits: (cell: Cell) => boolean) {
+  return CELLS.filter(fits).map((cell) => [cell.title, cell] as const)
+}
+
+/** So many at once; those that move many bytes afterwards, one by one. */
+async function all(atOnce: number, one: (cell: Cell) => Promise<Observed>): Promise<Map<Cell, Observed>> {
   const observed = new Map<Cell, Observed>()
-  const left = [...CELLS]
-  const worker = async () => {
-    for (let cell = left.shift(); cell !== undefined; cell = left.shift()) {
-      running.add(cell.title)
-      try {
-        observed.set(cell, await one(cell))
-      } catch (error) {
-        stray.push(`${cell.title} could not be run: ${error instanceof Error ? error.stack : String(error)}`)
+  const workers = async (cells: Cell[], count: number) => {
+    const worker = async () => {
+      for (let cell = cells.shift(); cell !== undefined; cell = cells.shift()) {
+        running.add(cell.title)
+        try {
+          observed.set(cell, await one(cell))
+        } catch (error) {
+          stray.push(`${cell.title} could not be run: ${error instanceof Error ? error.stack : String(error)}`)
+        }
+        running.delete(cell.title)
       }
-      running.delete(cell.title)
+    }
+    await Promise.all(Array.from({ length: count }, worker))
+  }
+  const isHeavy = (cell: Cell) => cell.given.heavy === true
+  await workers(
+    CELLS.filter((cell) => !isHeavy(cell)),
+    atOnce,
+  )
+  await workers(CELLS.filter(isHeavy), 1)
+  return observed
+}
+
+/** A machine may be busy once, and everything late; it is not busy three times, for a cell alone. */
+async function againAlone(loopback: Map<Cell, Observed>, memory: ReadonlyMap<Cell, Observed>): Promise<void> {
+  for (const cell of CELLS) {
+    for (let n = 0; n < 2 && isOnlyOnSockets(cell, memory.get(cell), loopback.get(cell)); n += 1) {
+      repeated += 1
+      loopback.set(cell, await onSockets(cell, secretsOf(cell)))
     }
   }
-  await Promise.all(Array.from({ length: atOnce }, worker))
-  return observed
+}
+
+function isOnlyOnSockets(cell: Cell, inMemory: Observed | undefined, onSockets: Observed | undefined): boolean {
+  const { memory, loopback, agreement } = resultOf(cell, secretsOf(cell), inMemory, onSockets)
+  return memory.length === 0 && loopback.length + agreement.length > 0
 }
 
 function optionsOf(cell: Cell, secrets: Canaries) {

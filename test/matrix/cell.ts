@@ -4,6 +4,8 @@ import type { Mode, Script } from './script.ts'
 /** One row of the matrix: a fault at a place, what is there against it, and what has to come of it. */
 export interface Cell {
   readonly title: string
+  /** What is not yet as it has to be: the cell is expected to fail, and fails once it no longer does. */
+  readonly known?: string | undefined
   readonly given: Given
   readonly script: Script
   /** One for each call. */
@@ -23,6 +25,8 @@ export interface Given {
   /** One after the other, or each so long after the one before; default: one. */
   readonly calls?: readonly CallPlan[]
   readonly hooks?: Hooks
+  /** It moves so many bytes that others beside it would be late. */
+  readonly heavy?: boolean
   /** Units of time in a millisecond of the real clock. */
   readonly pace?: number
 }

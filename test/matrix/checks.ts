@@ -2,7 +2,7 @@ import { type AttemptRecord, RouterError, StreamBroken, type UsageRecord } from 
 import { type Canaries, leaks } from '../support/canaries.ts'
 import { sumOf } from '../support/router.ts'
 import type { Cell, Expected } from './cell.ts'
-import { type Ended, KEY, type Observed } from './run.ts'
+import { type Ended, KEY, LONGEST_CALL, type Observed } from './run.ts'
 import { TEXT } from './script.ts'
 
 export interface Where {
@@ -121,7 +121,7 @@ function ofAnyCall(cell: Cell, ended: Ended, { where, observed }: { where: Where
   const limits = cell.given.policy?.limits ?? {}
   if (attempts.length > (limits.attempts ?? DEFAULT_ATTEMPTS)) problems.push(`${attempts.length} attempts`)
   const late = where.kind === 'memory' ? 1e-6 : LATE * where.pace
-  const deadline = limits.timeoutMs ?? 60_000
+  const deadline = limits.timeoutMs ?? LONGEST_CALL
   if (ended.settledAt - ended.startedAt > deadline + late)
     problems.push(`took ${ended.settledAt - ended.startedAt} of ${deadline}`)
   for (const { n, startedMs } of attempts)
@@ -198,24 +198,22 @@ function preferencesIn(body: string): { readonly data_collection?: unknown; read
 }
 
 /** Where a secret came out. */
-export function leaksOf({ calls, events, records, ledger, router }: Observed, secrets: Canaries): string[] {
+export function leaksOf({ calls, events, records }: Observed, secrets: Canaries): string[] {
   const { answer, ...never } = secrets
-  const errors = calls.map(({ error }) => error).filter((error) => error !== null)
-  const rest = {
-    events,
-    records,
-    ledger,
-    router,
-    usages: calls.map(({ usage }) => usage),
-    plans: calls.map(({ completion }) => completion?.plan),
-  }
-  const told = errors.map((error) =>
+  const found = calls.flatMap(({ error }) => {
+    if (error === null) return []
     // What was seen of an answer is in `partial`, which nobody prints by accident.
-    StreamBroken.is(error)
-      ? [error.message, error.stack, String(error), error.usage, error.plan, JSON.stringify(error)]
-      : error,
-  )
-  return [...leaks({ errors, ...rest }, never), ...leaks({ told, ...rest }, { answer })]
+    const told = StreamBroken.is(error)
+      ? { ...error, text: [error.message, error.stack, JSON.stringify(error)] }
+      : error
+    return [...leaks({ error }, never), ...leaks({ told }, { answer })]
+  })
+  // Plain data has no other way to come out; plans have one more.
+  const plain = JSON.stringify([events, records]) + events.map((event) => ('plan' in event ? String(event.plan) : ''))
+  for (const [name, secret] of Object.entries(secrets)) {
+    if (plain.includes(secret)) found.push(`${name} in an event or a record`)
+  }
+  return found
 }
 
 /** What both worlds have to agree on. */
@@ -228,7 +226,7 @@ export function digestOf({ calls, sent }: Observed): object {
       shown,
       attempts: usage?.attempts.map((attempt) => [
         lineOf(attempt),
-        attempt.phase,
+        attempt.outcome === 'redirected' ? '@' : attempt.phase,
         attempt.host,
         attempt.cost,
         attempt.tokens,

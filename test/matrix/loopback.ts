@@ -2,7 +2,7 @@ import { createServer, type ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import { gzipSync } from 'node:zlib'
 import type { Playing } from './memory.ts'
-import type { Act } from './script.ts'
+import { type Act, GRACE } from './script.ts'
 
 export interface Loopback {
   readonly url: string
@@ -12,8 +12,6 @@ export interface Loopback {
   close(): Promise<void>
 }
 
-/** Milliseconds in which what was said is read before the connection breaks: a reset overtakes what is unread. */
-const GRACE = 12
 /** A port below those that are given out, where nothing is known to listen: one that was let go of may be given out again. */
 const NOBODY = 'http://127.0.0.1:2/v1'
 /** A label longer than any name may have: no resolver is ever asked for it. */
@@ -49,11 +47,15 @@ export async function loopback({ clock, fill, next }: Playing): Promise<Loopback
 
   const pause = (ms: number, response: ServerResponse) =>
     new Promise<void>((done) => {
-      const cancel = clock.timer(ms, done)
-      response.once('close', () => {
+      const closed = () => {
         cancel()
         done()
+      }
+      const cancel = clock.timer(ms, () => {
+        response.off('close', closed)
+        done()
       })
+      response.once('close', closed)
     })
 
   async function play(act: Act, { response, socket }: { response: ServerResponse; socket: Socket }): Promise<void> {
@@ -118,7 +120,7 @@ export async function loopback({ clock, fill, next }: Playing): Promise<Loopback
           return
         case 'close':
         case 'reset':
-          if (said) await new Promise((done) => setTimeout(done, GRACE))
+          if (said) await pause(GRACE, response)
           if (step.do === 'reset') socket.resetAndDestroy()
           else socket.destroy()
           return

@@ -1,6 +1,6 @@
 import type { Wire, WireReply, WireRequest } from 'modelfirst'
 import type { Watched } from './clocks.ts'
-import type { Act } from './script.ts'
+import { type Act, GRACE } from './script.ts'
 
 export interface Playing {
   readonly clock: Watched
@@ -84,6 +84,9 @@ export function memoryWire({ clock, fill, next }: Playing): MemoryWire {
               break
             case 'head':
               framing = step.framing
+              // As the standard has it for a request that belongs to no window.
+              if (step.status === 407)
+                return fail(new TypeError('fetch failed', { cause: new Error('proxy authentication required') }))
               start(step.status, headersOf(step.headers, framing, fill))
               break
             case 'say': {
@@ -115,6 +118,7 @@ export function memoryWire({ clock, fill, next }: Playing): MemoryWire {
             case 'reset':
             case 'close': {
               const reset = step.do === 'reset'
+              if (sent > 0) await pause(GRACE)
               if (controller === null) {
                 return fail(
                   reset

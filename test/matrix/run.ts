@@ -314,6 +314,9 @@ function messagesOf({ prompt, system, argument, user }: Canaries): Input {
   }
 }
 
+/** Time for a call where nothing else is said: nobody waits for it. */
+export const LONGEST_CALL = 200_000
+
 const PRICES = { input: 1, output: 2 }
 
 function providerOf(name: string, { given, world, key }: { given: Given; world: World; key: string }): Provider {
@@ -339,7 +342,7 @@ function policyOf({ chain, models, policy }: Given): TaskPolicy<string, string> 
     model: models?.map(({ id }) => id) ?? (isVendors ? VENDOR_MODEL : MODEL),
     provider: chain,
     ...policy,
-    limits: { timeoutMs: 60_000, ...policy?.limits },
+    limits: { timeoutMs: LONGEST_CALL, ...policy?.limits },
     request: { max_tokens: 100, ...policy?.request },
   }
 }

@@ -33,6 +33,9 @@ export type Act = readonly Step[]
 /** By provider: what it does with its first request, its second and so on. More requests than that are an error. */
 export type Script = Readonly<Record<string, readonly Act[]>>
 
+/** Time in which what was said is read before the connection breaks: a break overtakes what is unread, in fetch too. */
+export const GRACE = 120
+
 type Headers = Readonly<Record<string, string>>
 
 export const REFUSE: Step = { do: 'refuse' }

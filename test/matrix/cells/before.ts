@@ -12,7 +12,7 @@ import {
 } from './faults.ts'
 
 /** Limits that end a silence soon. */
-const SOON = { timeoutMs: 6000, firstTokenMs: 2000, idleMs: 2000 }
+const SOON = { timeoutMs: 12_000, firstTokenMs: 3000, idleMs: 3000 }
 
 export function lineOf({ kind, status, billed }: Fault, place = 'first', role = 'first'): string {
   const seen = kind === 'redirected' ? '@' : (status ?? '-')
@@ -32,7 +32,7 @@ export const BEFORE: readonly Cell[] = (['whole', 'stream'] as const).flatMap((m
 
 /** Another provider has the same model. */
 function another(mode: Mode, fault: Fault): Cell {
-  const { what, act, kind, goes, silent } = fault
+  const { what, act, kind, goes, silent, known } = fault
   const stays = goes === 'stop' || goes === 'model' || goes === 'larger'
   const expected: Expected = stays
     ? { outcome: kind, attempts: [lineOf(fault)] }
@@ -40,11 +40,13 @@ function another(mode: Mode, fault: Fault): Cell {
   const script: Record<string, readonly Act[]> = { first: [act], second: [OK[mode]] }
   return {
     title: `${mode} · ${what} · another provider has the model`,
+    known,
     given: {
       mode,
       chain: ['first', 'second'],
       policy: silent ? { limits: SOON } : {},
       models: [{ id: 'small', context: 9000 }],
+      heavy: isHeavy(act),
     },
     script,
     expect: [expected],
@@ -53,17 +55,19 @@ function another(mode: Mode, fault: Fault): Cell {
 
 /** Only one attempt is allowed: it is made, and told. */
 function once(mode: Mode, fault: Fault): Cell {
-  const { what, act, kind, silent } = fault
+  const { what, act, kind, silent, known } = fault
   const limits = { ...(silent && SOON), attempts: 1 }
+  const heavy = isHeavy(act)
   return {
     title: `${mode} · ${what} · one attempt is allowed`,
-    given: { mode, chain: ['first', 'second'], policy: { limits } },
+    known,
+    given: { mode, chain: ['first', 'second'], policy: { limits }, heavy },
     script: { first: [act] },
     expect: [
       {
         outcome: kind,
         attempts: [lineOf(fault)],
-        ...(silent && { totalMs: mode === 'stream' ? [2000, 2000] : [6000, 6000] }),
+        ...(silent && { totalMs: mode === 'stream' ? [3000, 3000] : [12_000, 12_000] }),
       },
     ],
   }
@@ -76,6 +80,10 @@ export const ANSWERS: readonly Cell[] = ODDITIES.map(({ what, mode, act, text })
   script: { first: [act] },
   expect: [{ outcome: 'ok', attempts: [`first first ok ${statusOf(act)} yes`], ...(text !== undefined && { text }) }],
 }))
+
+function isHeavy(act: Act): boolean {
+  return act.some((step) => step.do === 'flood')
+}
 
 function statusOf(act: Act): number {
   for (const step of act) if (step.do === 'head') return step.status

@@ -46,6 +46,7 @@ export interface Fault {
   readonly again: 0 | 1
   /** Time that it takes, where it ends only with a limit. */
   readonly silent?: true
+  readonly known?: string
 }
 
 type Rest = readonly [kind: string, status: number | null, billed: Fault['billed'], goes: Fault['goes'], again: 0 | 1]
@@ -61,6 +62,12 @@ const fault = (what: string, act: Act, [kind, status, billed, goes, again]: Rest
   ...(silent && { silent }),
 })
 
+/** Of an answer that failed before it said anything nothing was made. */
+const unpaid = (unspoken: Fault): Fault => ({
+  ...unspoken,
+  known: 'what failed before a word was said counts as perhaps billed',
+})
+
 const problem = (message: string, more: object = {}) => ({ error: { message, type: 'error', ...more } })
 const PAGE = '<!doctype html><html><head><title>Sign in</title></head><body>@answer@</body></html>'
 const JUST_JSON = { 'content-type': 'application/json' }
@@ -73,6 +80,7 @@ export const CONNECTIONS: readonly Fault[] = [
   fault('the connection is reset before the headers', [wait(20), RESET], ['unreachable', null, 'maybe', 'on', 1]),
   fault('the connection is closed before the headers', [wait(20), CLOSE], ['unreachable', null, 'maybe', 'on', 1]),
   fault('the answer is no HTTP', [{ do: 'raw', text: '220 smtp ESMTP\r\n' }], ['unreachable', null, 'maybe', 'on', 1]),
+  fault('a 407, which fetch takes for a proxy’s', body(407, problem('Who are you?')), ['unreachable', null, 'maybe', 'on', 1]),
   fault('no headers come', [HANG], ['timed-out', null, 'maybe', 'on', 0], true),
 ]
 
@@ -84,7 +92,6 @@ const STATUSES: readonly (readonly [number, string, Fault['goes'], 0 | 1])[] = [
   [403, 'forbidden', 'away', 0],
   [404, 'model-gone', 'on', 0],
   [405, 'invalid-request', 'stop', 0],
-  [407, 'invalid-request', 'stop', 0],
   [408, 'timed-out', 'on', 0],
   [409, 'server-error', 'on', 1],
   [410, 'model-gone', 'on', 0],
@@ -248,7 +255,7 @@ export const WHOLE_BODIES: readonly Fault[] = [
     1,
   ]),
   odd('a finish that is an error', answer({}, { finish_reason: 'error' }), ['server-error', 200, 'yes', 'on', 1]),
-  odd('a finish that is an error, unpaid', answer({ usage: undefined }, { finish_reason: 'error', message: { content: null } }), ['server-error', 200, 'no', 'on', 1]),
+  unpaid(odd('a finish that is an error, unpaid', answer({ usage: undefined }, { finish_reason: 'error', message: { content: null } }), ['server-error', 200, 'no', 'on', 1])),
   odd('a finish by a filter', answer({}, { finish_reason: 'content_filter' }), ['refused', 200, 'yes', 'stop', 0]),
   odd('a refusal in the place of an answer', answer({}, { message: { content: null, refusal: '@answer@' } }), [
     'refused',
@@ -307,52 +314,52 @@ export const STREAM_BODIES: readonly Fault[] = [
   fault('a role, and nothing more', events(ROLE, HANG), ['timed-out', 200, 'maybe', 'on', 0], true),
   odd('an error that came whole', problem('No.', { code: 503 }), ['overloaded', 503, 'no', 'on', 1]),
   odd('a limit that came whole', problem('Slow down.', { code: 429 }), ['rate-limited', 429, 'no', 'on', 1]),
-  fault('an error, bare', events(event(problem('No.', { code: 529 }))), ['overloaded', 529, 'no', 'on', 1]),
-  fault('an error after keep-alives and a role', events(': wait\n\n', ROLE, event(problem('No.', { code: 502 }))), [
+  unpaid(fault('an error, bare', events(event(problem('No.', { code: 529 }))), ['overloaded', 529, 'no', 'on', 1])),
+  unpaid(fault('an error after keep-alives and a role', events(': wait\n\n', ROLE, event(problem('No.', { code: 502 }))), [
     'server-error',
     502,
     'no',
     'on',
     1,
-  ]),
-  fault('an error with no choices', events(event({ id: 'c', choices: [], ...problem('No.', { code: 502 }) })), [
+  ])),
+  unpaid(fault('an error with no choices', events(event({ id: 'c', choices: [], ...problem('No.', { code: 502 }) })), [
     'server-error',
     502,
     'no',
     'on',
     1,
-  ]),
-  fault('an error inside the choice', events(event({ choices: [{ index: 0, delta: {}, finish_reason: 'error', error: { message: 'No.', code: 502 } }] })), ['server-error', 502, 'no', 'on', 1]),
-  fault('an error in an event of its own', events(`event: error\n${event(problem('No.', { code: 503 }))}`), [
+  ])),
+  unpaid(fault('an error inside the choice', events(event({ choices: [{ index: 0, delta: {}, finish_reason: 'error', error: { message: 'No.', code: 502 } }] })), ['server-error', 502, 'no', 'on', 1])),
+  unpaid(fault('an error in an event of its own', events(`event: error\n${event(problem('No.', { code: 503 }))}`), [
     'overloaded',
     503,
     'no',
     'on',
     1,
-  ]),
-  fault('an error, and the connection stays open', events(event(problem('No.', { code: 503 })), HANG), [
+  ])),
+  unpaid(fault('an error, and the connection stays open', events(event(problem('No.', { code: 503 })), HANG), [
     'overloaded',
     503,
     'no',
     'on',
     1,
-  ]),
-  fault('an error, and [DONE]', events(event(problem('No.', { code: 503 })), DONE), ['overloaded', 503, 'no', 'on', 1]),
-  fault('an error that repeats the key and the prompt', events(event(problem('@key@ @prompt@', { code: '@key@' }))), [
+  ])),
+  unpaid(fault('an error, and [DONE]', events(event(problem('No.', { code: 503 })), DONE), ['overloaded', 503, 'no', 'on', 1])),
+  unpaid(fault('an error that repeats the key and the prompt', events(event(problem('@key@ @prompt@', { code: '@key@' }))), [
     'server-error',
     500,
     'no',
     'on',
     1,
-  ]),
-  fault('a limit in the first event', events(event(problem('Slow down.', { code: 429 }))), [
+  ])),
+  unpaid(fault('a limit in the first event', events(event(problem('Slow down.', { code: 429 }))), [
     'rate-limited',
     429,
     'no',
     'on',
     1,
-  ]),
-  fault('a context that is too small, in the first event', events(event(problem('Too long.', { code: 'context_length_exceeded' }))), ['context-too-long', 500, 'no', 'larger', 0]),
+  ])),
+  unpaid(fault('a context that is too small, in the first event', events(event(problem('Too long.', { code: 'context_length_exceeded' }))), ['context-too-long', 500, 'no', 'larger', 0])),
   fault('a finish that is an error', events(ROLE, chunk({}, 'error'), LAST, DONE), [
     'server-error',
     200,
