@@ -73,7 +73,9 @@ export function events(...parts: readonly (string | Step)[]): Act {
 
 /** `@answer@` stands for what the model says in this cell, `@key@`, `@prompt@` and so on for what it must not say. */
 export const TEXT = 'What you ask is answered so: @answer@, and nothing else, because that is all of it. 😀 Done.'
-export const HALF = TEXT.slice(0, 49)
+/** Where it breaks off, and where somebody has to go on: the last 24 characters are written again. */
+export const HALF = TEXT.slice(0, 76)
+export const REST = TEXT.slice(52)
 export const USAGE = { prompt_tokens: 10, completion_tokens: 20, total_tokens: 30 }
 
 const CHOICE = { index: 0, message: { role: 'assistant', content: TEXT }, finish_reason: 'stop' }

@@ -1,7 +1,10 @@
 import type { Cell } from '../cell.ts'
 import { ANSWERS, BEFORE } from './before.ts'
+import { DURING } from './during.ts'
+import { ENDINGS } from './endings.ts'
+import { SAID } from './vendors.ts'
 
-const ALL: readonly Cell[] = [...BEFORE, ...ANSWERS]
+const ALL: readonly Cell[] = [...BEFORE, ...ANSWERS, ...DURING, ...ENDINGS, ...SAID]
 
 /** `MATRIX="stream · a 429"` runs only the cells whose titles hold it. */
 const only = process.env.MATRIX

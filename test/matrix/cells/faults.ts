@@ -63,10 +63,8 @@ const fault = (what: string, act: Act, [kind, status, billed, goes, again]: Rest
 })
 
 /** Of an answer that failed before it said anything nothing was made. */
-const unpaid = (unspoken: Fault): Fault => ({
-  ...unspoken,
-  known: 'what failed before a word was said counts as perhaps billed',
-})
+export const UNPAID = 'what failed before a word was said counts as perhaps billed'
+const unpaid = (unspoken: Fault): Fault => ({ ...unspoken, known: UNPAID })
 
 const problem = (message: string, more: object = {}) => ({ error: { message, type: 'error', ...more } })
 const PAGE = '<!doctype html><html><head><title>Sign in</title></head><body>@answer@</body></html>'
