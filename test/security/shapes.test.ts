@@ -190,12 +190,12 @@ describe('names that mean something to JavaScript are only names', () => {
       call.function.arguments = `{"${name}":{"polluted":true}}`
       for (const task of TASKS) {
         whole(JSON.stringify(body))
-        const outcome = await outcomeOf(task, false)
-        expect(outcome).toMatchObject({
-          model: name,
-          toolCalls: [{ id: name, name }],
-          usage: { model: { served: name } },
-        })
+        const host = task === 'first' ? name.toLowerCase() : null
+        const called = { toolCalls: [{ id: name, name }], finish: { raw: name } }
+        expect(await outcomeOf(task, false)).toMatchObject({ model: name, host, ...called })
+        const error = { code: name, type: name, metadata: { error_type: name }, availability: { code: name } }
+        whole(JSON.stringify({ error }), 429)
+        expect(await outcomeOf(task, false)).toMatchObject({ kind: 'rate-limited' })
       }
       answer = () => Response.json({ data: [{ ...ROW, id: name }, ROW] })
       const { providers } = await router.catalog.refresh()
