@@ -88,7 +88,10 @@ export function readAnswer(body: unknown, reply: Reply, differences: ReadingDiff
     reasoning,
     toolCalls: calls.whole,
     finish: { reason: finishOf(reason, calls.whole.length > 0), raw },
-    tokens: tokens === null || usage === undefined ? UNKNOWN_TOKENS : (differences.tokens?.(usage, tokens) ?? tokens),
+    tokens:
+      tokens === null || usage === undefined
+        ? UNKNOWN_TOKENS
+        : Object.freeze(differences.tokens?.(usage, tokens) ?? tokens),
     reportedUsd: usage === undefined ? null : (differences.reportedUsd?.(usage) ?? null),
     tier: string(body.service_tier),
     queueMs: seconds(usage?.queue_time),

@@ -45,189 +45,221 @@ interface CallParts {
   arguments: string
 }
 
+/** What has come so far. */
+interface Parts {
+  id: unknown
+  model: unknown
+  provider: unknown
+  tier: unknown
+  text: string
+  reasoning: string
+  refusal: string
+  content: string | null
+  readonly calls: CallParts[]
+  /** Where in `calls` the call is that a provider's index stands for just now. */
+  readonly places: Map<number, number>
+  readonly details: Fields[]
+  readonly annotations: unknown[]
+  readonly images: unknown[]
+  finish: string | null
+  native: string | null
+  usage: Fields | undefined
+  done: boolean
+  broken: Assembly['broken']
+  /** The index of the answer that is followed. */
+  followed: unknown
+  finished: boolean
+  callsTools: boolean
+}
+
+/**
+ * One set of functions for all assemblies, and not one for each: an engine keeps what it has learned of a function as
+ * long as the function lives, and these run for every piece of every stream.
+ */
+const ASSEMBLY: Pick<Assembly, 'take' | 'body'> & ThisType<Parts> = {
+  take(data, event, out) {
+    take(this, data, event, out)
+  },
+  get body() {
+    return bodyOf(this)
+  },
+}
+
 export function createAssembly(): Assembly {
-  const head: { id: unknown; model: unknown; provider: unknown; service_tier: unknown } = {
+  const parts: Parts = {
     id: null,
     model: null,
     provider: null,
-    service_tier: null,
+    tier: null,
+    text: '',
+    reasoning: '',
+    refusal: '',
+    content: null,
+    calls: [],
+    places: new Map(),
+    details: [],
+    annotations: [],
+    images: [],
+    finish: null,
+    native: null,
+    usage: undefined,
+    done: false,
+    broken: null,
+    followed: undefined,
+    finished: false,
+    callsTools: false,
   }
-  let text = ''
-  let reasoning = ''
-  let refusal = ''
-  let content: string | null = null
-  const calls: CallParts[] = []
-  /** Where in `calls` the call is that a provider's index stands for just now. */
-  const places = new Map<number, number>()
-  const details: Fields[] = []
-  const annotations: unknown[] = []
-  const images: unknown[] = []
-  let finish: string | null = null
-  let native: string | null = null
-  let usage: Fields | undefined
-  let done = false
-  let broken: Assembly['broken'] = null
-  let followed: unknown
+  return Object.setPrototypeOf(parts, ASSEMBLY)
+}
 
-  function take(data: string, event: string | undefined, out: Delta[]): void {
-    if (done) return
-    if (data === '[DONE]') {
-      done = true
-      return
-    }
-    const body = parsed(data)
-    if (body === undefined) {
-      // Once the reason to finish was given, everything was said: what breaks after it takes nothing away.
-      if (finish === null && data.trim() !== '') broken ??= MALFORMED
-      return
-    }
-    noteHead(body)
-    // After an error nothing more is said of the answer, but what it cost may be.
-    if (broken !== null) return
-    const choice = choiceOf(body)
-    // Looked for before the choice: an error may come with none.
-    const error = body.error ?? choice?.error ?? (body.x_groq ? fields(body.x_groq)?.error : undefined)
-    if (isPresent(error) || event === 'error') {
-      broken = { chunk: { error: isPresent(error) ? error : body }, malformed: false }
-    }
-    if (choice !== undefined) noteChoice(choice, out)
+function take(parts: Parts, data: string, event: string | undefined, out: Delta[]): void {
+  if (parts.done) return
+  if (data === '[DONE]') {
+    parts.done = true
+    return
   }
+  const body = parsed(data)
+  if (body === undefined) {
+    // Once the reason to finish was given, everything was said: what breaks after it takes nothing away.
+    if (parts.finish === null && data.trim() !== '') parts.broken ??= MALFORMED
+    return
+  }
+  noteHead(parts, body)
+  // After an error nothing more is said of the answer, but what it cost may be.
+  if (parts.broken !== null) return
+  const choice = choiceOf(parts, body)
+  // Looked for before the choice: an error may come with none.
+  const error = body.error ?? choice?.error ?? (body.x_groq ? fields(body.x_groq)?.error : undefined)
+  if (isPresent(error) || event === 'error') {
+    parts.broken = { chunk: { error: isPresent(error) ? error : body }, malformed: false }
+  }
+  if (choice !== undefined) noteChoice(parts, choice, out)
+}
 
-  /** Several answers to one question come mixed: the one that begins is followed, as in a body the first is read. */
-  function choiceOf({ choices }: Fields): Fields | undefined {
-    const first = Array.isArray(choices) ? fields(choices[0]) : undefined
-    if (first === undefined) return undefined
-    followed ??= first.index
-    if (first.index === followed || !isPresent(first.index)) return first
-    return list(choices).find(({ index }) => index === followed)
-  }
+/** Several answers to one question come mixed: the one that begins is followed, as in a body the first is read. */
+function choiceOf(parts: Parts, { choices }: Fields): Fields | undefined {
+  const first = Array.isArray(choices) ? fields(choices[0]) : undefined
+  if (first === undefined) return undefined
+  parts.followed ??= first.index
+  if (first.index === parts.followed || !isPresent(first.index)) return first
+  return list(choices).find(({ index }) => index === parts.followed)
+}
 
-  function noteHead(body: Fields): void {
-    // Every chunk says the same again: it is read until it is known. Some error chunks carry empty ones.
-    head.id ||= body.id
-    head.model ||= body.model
-    head.provider ||= body.provider
-    if (body.service_tier) head.service_tier = body.service_tier
-    // The same usage may come up to three times: the last word counts, nothing is ever added.
-    if (body.usage || body.x_groq) usage = fields(body.usage) ?? usage ?? fields(fields(body.x_groq)?.usage)
-  }
+function noteHead(parts: Parts, body: Fields): void {
+  // Every chunk says the same again: it is read until it is known. Some error chunks carry empty ones.
+  parts.id ||= body.id
+  parts.model ||= body.model
+  parts.provider ||= body.provider
+  if (body.service_tier) parts.tier = body.service_tier
+  // The same usage may come up to three times: the last word counts, nothing is ever added.
+  if (body.usage || body.x_groq) parts.usage = fields(body.usage) ?? parts.usage ?? fields(fields(body.x_groq)?.usage)
+}
 
-  function noteChoice(choice: Fields, out: Delta[]): void {
-    const delta = fields(choice.delta) ?? fields(choice.message)
-    if (delta !== undefined) noteDelta(delta, out)
-    finish = string(choice.finish_reason) ?? finish
-    native = string(choice.native_finish_reason) ?? native
-  }
+function noteChoice(parts: Parts, choice: Fields, out: Delta[]): void {
+  const delta = fields(choice.delta) ?? fields(choice.message)
+  if (delta !== undefined) noteDelta(parts, delta, out)
+  parts.finish = string(choice.finish_reason) ?? parts.finish
+  parts.finished = parts.finish !== null
+  parts.native = string(choice.native_finish_reason) ?? parts.native
+}
 
-  function noteDelta(delta: Fields, out: Delta[]): void {
-    const thought = string(delta.reasoning) ?? string(delta.reasoning_content)
-    if (thought) {
-      reasoning += thought
-      out.push({ type: 'reasoning-delta', text: thought })
-    }
-    if (Array.isArray(delta.reasoning_details)) for (const detail of list(delta.reasoning_details)) noteDetail(detail)
-    const said = typeof delta.content === 'string' ? delta.content : partsOf(delta.content)
-    if (said !== null) {
-      content = text += said
-      if (said !== '') out.push({ type: 'text-delta', text: said })
-    }
-    refusal += string(delta.refusal) ?? ''
-    if (delta.tool_calls !== undefined) for (const call of list(delta.tool_calls)) noteCall(call, out)
-    if (Array.isArray(delta.annotations)) annotations.push(...delta.annotations)
-    if (Array.isArray(delta.images)) images.push(...delta.images)
+function noteDelta(parts: Parts, delta: Fields, out: Delta[]): void {
+  const thought = string(delta.reasoning) ?? string(delta.reasoning_content)
+  if (thought) {
+    parts.reasoning += thought
+    out.push({ type: 'reasoning-delta', text: thought })
   }
+  if (Array.isArray(delta.reasoning_details)) {
+    for (const detail of list(delta.reasoning_details)) noteDetail(parts.details, detail)
+  }
+  const said = typeof delta.content === 'string' ? delta.content : partsOf(delta.content)
+  if (said !== null) {
+    parts.content = parts.text += said
+    if (said !== '') out.push({ type: 'text-delta', text: said })
+  }
+  if (delta.refusal) parts.refusal += string(delta.refusal) ?? ''
+  if (delta.tool_calls !== undefined) for (const call of list(delta.tool_calls)) noteCall(parts, call, out)
+  if (Array.isArray(delta.annotations)) parts.annotations.push(...delta.annotations)
+  if (Array.isArray(delta.images)) parts.images.push(...delta.images)
+}
 
-  /** Pieces of one detail come with the same index and type; signatures and encrypted data come whole. */
-  function noteDetail(detail: Fields): void {
-    const last = details.at(-1)
-    if (last === undefined || last.type !== detail.type || last.index !== detail.index || detail.index === undefined) {
-      details.push({ ...detail })
-      return
-    }
-    const merged: Record<string, unknown> = { ...last, ...detail }
-    for (const key of ['text', 'summary', 'data']) {
-      if (typeof last[key] === 'string' || typeof detail[key] === 'string') {
-        merged[key] = `${string(last[key]) ?? ''}${string(detail[key]) ?? ''}`
-      }
-    }
-    for (const key of ['signature', 'id', 'format']) if (!isPresent(detail[key]) && key in last) merged[key] = last[key]
-    details[details.length - 1] = merged
+/** Pieces of one detail come with the same index and type; signatures and encrypted data come whole. */
+function noteDetail(details: Fields[], detail: Fields): void {
+  const last = details.at(-1)
+  if (last === undefined || last.type !== detail.type || last.index !== detail.index || detail.index === undefined) {
+    details.push({ ...detail })
+    return
   }
+  const merged: Record<string, unknown> = { ...last, ...detail }
+  for (const key of ['text', 'summary', 'data']) {
+    if (typeof last[key] === 'string' || typeof detail[key] === 'string') {
+      merged[key] = `${string(last[key]) ?? ''}${string(detail[key]) ?? ''}`
+    }
+  }
+  for (const key of ['signature', 'id', 'format']) if (!isPresent(detail[key]) && key in last) merged[key] = last[key]
+  details[details.length - 1] = merged
+}
 
-  function noteCall(delta: Fields, out: Delta[]): void {
-    const id = string(delta.id) || null
-    const called = fields(delta.function)
-    const name = string(called?.name) || null
-    const index = indexOf(delta.index, id, name)
-    if (index === null || index >= MOST_CALLS) {
-      broken = MALFORMED
-      return
-    }
-    const call = calls[index] ?? { id: null, name: null, arguments: '' }
-    calls[index] = call
-    const piece = string(called?.arguments) ?? ''
-    // Some hosts repeat both in every piece, others leave them empty after the first.
-    call.id ??= id
-    call.name ??= name
-    call.arguments += piece
-    if (call.arguments.length > MOST_ARGUMENTS) {
-      broken = MALFORMED
-      return
-    }
-    out.push({ type: 'tool-call-delta', index, id: call.id, name: call.name, arguments: piece })
+function noteCall(parts: Parts, delta: Fields, out: Delta[]): void {
+  const id = string(delta.id) || null
+  const called = fields(delta.function)
+  const name = string(called?.name) || null
+  const index = indexOf(parts, delta.index, { id, name })
+  if (index === null || index >= MOST_CALLS) {
+    parts.broken = MALFORMED
+    return
   }
+  const call = parts.calls[index] ?? { id: null, name: null, arguments: '' }
+  parts.calls[index] = call
+  parts.callsTools = true
+  const piece = string(called?.arguments) ?? ''
+  // Some hosts repeat both in every piece, others leave them empty after the first.
+  call.id ??= id
+  call.name ??= name
+  call.arguments += piece
+  if (call.arguments.length > MOST_ARGUMENTS) {
+    parts.broken = MALFORMED
+    return
+  }
+  out.push({ type: 'tool-call-delta', index, id: call.id, name: call.name, arguments: piece })
+}
 
-  /** Ours are numbered one by one, whatever numbers a provider gives; one that is no number is not followed. */
-  function indexOf(given: unknown, id: string | null, name: string | null): number | null {
-    if (!isPresent(given)) {
-      const known = id === null ? calls.length - 1 : calls.findIndex((call) => call.id === id)
-      return known === -1 ? calls.length : known
-    }
-    if (typeof given !== 'number' || !Number.isInteger(given) || given < 0 || given >= MOST_CALLS) return null
-    const known = places.get(given)
-    if (known !== undefined && !isAnother(calls[known], id, name)) return known
-    places.set(given, calls.length)
-    return calls.length
+/** Ours are numbered one by one, whatever numbers a provider gives; one that is no number is not followed. */
+function indexOf(
+  { calls, places }: Parts,
+  given: unknown,
+  { id, name }: { id: string | null; name: string | null },
+): number | null {
+  if (!isPresent(given)) {
+    const known = id === null ? calls.length - 1 : calls.findIndex((call) => call.id === id)
+    return known === -1 ? calls.length : known
   }
+  if (typeof given !== 'number' || !Number.isInteger(given) || given < 0 || given >= MOST_CALLS) return null
+  const known = places.get(given)
+  if (known !== undefined && !isAnother(calls[known], id, name)) return known
+  places.set(given, calls.length)
+  return calls.length
+}
 
-  return {
-    take,
-    get broken() {
-      return broken
-    },
-    get done() {
-      return done
-    },
-    get finished() {
-      return finish !== null
-    },
-    get text() {
-      return text
-    },
-    get reasoning() {
-      return reasoning
-    },
-    get callsTools() {
-      return calls.length > 0
-    },
-    get body() {
-      const message: Record<string, unknown> = { role: 'assistant', content }
-      if (reasoning !== '') message.reasoning = reasoning
-      if (details.length > 0) message.reasoning_details = details
-      if (refusal !== '') message.refusal = refusal
-      if (annotations.length > 0) message.annotations = annotations
-      if (images.length > 0) message.images = images
-      if (calls.length > 0) {
-        message.tool_calls = calls.map(({ id, name, arguments: json }) => ({
-          id,
-          type: 'function',
-          function: { name, arguments: json },
-        }))
-      }
-      const choice = { index: 0, message, finish_reason: finish, native_finish_reason: native, logprobs: null }
-      return { ...head, object: 'chat.completion', choices: [choice], ...(usage && { usage }) }
-    },
+function bodyOf(parts: Parts): Record<string, unknown> {
+  const { id, model, provider, tier, content, reasoning, details, refusal, annotations, images, calls, usage } = parts
+  const message: Record<string, unknown> = { role: 'assistant', content }
+  if (reasoning !== '') message.reasoning = reasoning
+  if (details.length > 0) message.reasoning_details = details
+  if (refusal !== '') message.refusal = refusal
+  if (annotations.length > 0) message.annotations = annotations
+  if (images.length > 0) message.images = images
+  if (calls.length > 0) {
+    message.tool_calls = calls.map(({ id, name, arguments: json }) => ({
+      id,
+      type: 'function',
+      function: { name, arguments: json },
+    }))
   }
+  const { finish, native } = parts
+  const choice = { index: 0, message, finish_reason: finish, native_finish_reason: native, logprobs: null }
+  const body = { id, model, provider, service_tier: tier, object: 'chat.completion', choices: [choice] }
+  return usage === undefined ? body : { ...body, usage }
 }
 
 /** Gemini through OpenRouter numbers all its calls 0; other hosts give each piece of one call another id. */

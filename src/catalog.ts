@@ -126,10 +126,7 @@ export function createCatalog(): Catalog {
   }
   const lookup = (reference: string): Lookup => {
     const { names, ids } = index()
-    const found = names.get(reference.toLowerCase())
-    const [only, ...others] = found ?? []
-    if (only === undefined) return { nearest: nearest(reference, ids) }
-    return others.length === 0 ? { model: only } : { several: (found ?? []).map(({ id }) => id) }
+    return names.get(reference.toLowerCase()) ?? { nearest: nearest(reference, ids) }
   }
   const lenient = (reference: string): Lookup => {
     const found = lookup(reference)
@@ -235,8 +232,8 @@ interface Index {
   readonly models: readonly Model[]
   /** Every canonical id, for suggestions. */
   readonly ids: readonly string[]
-  /** Lower-case name to the models it may mean. */
-  readonly names: ReadonlyMap<string, readonly Model[]>
+  /** Lower-case name to the model it means, or the models it may mean. */
+  readonly names: ReadonlyMap<string, Lookup>
   readonly offers: ReadonlyMap<string, ReadonlyMap<string, Offer>>
 }
 
@@ -278,8 +275,8 @@ function groupsOf(rows: readonly Row[]): readonly { id: string; rows: Row[] }[] 
  * Canonical ids mean what they say; then come the providers' own ids, then aliases, then names without their author.
  * A name that means one thing at a stronger level is not open to another at a weaker one.
  */
-function namesOf(models: readonly Model[], rows: readonly Row[]): ReadonlyMap<string, readonly Model[]> {
-  const names = new Map<string, readonly Model[]>()
+function namesOf(models: readonly Model[], rows: readonly Row[]): ReadonlyMap<string, Lookup> {
+  const names = new Map<string, Lookup>()
   const byId = new Map(models.map((model) => [model.id.toLowerCase(), model]))
   const level = (pairs: Iterable<readonly [string, Model | undefined]>) => {
     const found = new Map<string, Set<Model>>()
@@ -288,7 +285,7 @@ function namesOf(models: readonly Model[], rows: readonly Row[]): ReadonlyMap<st
       if (model === undefined || names.has(key)) continue
       found.set(key, (found.get(key) ?? new Set()).add(model))
     }
-    for (const [name, meant] of found) names.set(name, [...meant])
+    for (const [name, meant] of found) names.set(name, meaningOf([...meant]))
   }
   const modelOfRow = ({ row }: Row) => byId.get((row.model ?? row.id).toLowerCase())
   const bare = (name: string) => name.slice(name.lastIndexOf('/') + 1)
@@ -298,6 +295,13 @@ function namesOf(models: readonly Model[], rows: readonly Row[]): ReadonlyMap<st
   level(models.map((model) => [bare(model.id), model]))
   level(rows.map((row) => [bare(row.row.id), modelOfRow(row)]))
   return names
+}
+
+function meaningOf(models: readonly Model[]): Lookup {
+  const [only] = models
+  return Object.freeze(
+    models.length === 1 && only !== undefined ? { model: only } : { several: models.map(({ id }) => id) },
+  )
 }
 
 function modelOf(id: string, sold: readonly (Row & { readonly offer: Offer })[]): Model {

@@ -185,9 +185,11 @@ function pricedOf(tokens: Tokens, tariff: Tariff, utcMinutes: number): Priced | 
 
 export function cacheOf(tokens: Tokens, tariff: Tariff | null, utcMinutes: number): CacheRecord {
   const priced = tariff === null ? null : pricedOf(tokens, tariff, utcMinutes)
-  if (priced === null) return { discountUsd: null, coldUsd: null, source: 'unknown' }
-  return { discountUsd: toUsd(priced.discount), coldUsd: toUsd(priced.cold), source: 'computed' }
+  if (priced === null) return NO_CACHE
+  return Object.freeze({ discountUsd: toUsd(priced.discount), coldUsd: toUsd(priced.cold), source: 'computed' })
 }
+
+export const NO_CACHE: CacheRecord = Object.freeze({ discountUsd: null, coldUsd: null, source: 'unknown' })
 
 /** What the same tokens would have cost elsewhere, with no cache to read from. */
 export function coldCost(tokens: Tokens, tariff: Tariff | null, utcMinutes: number): Cost {
@@ -202,12 +204,12 @@ export function coldCost(tokens: Tokens, tariff: Tariff | null, utcMinutes: numb
 export function costRecord(cost: Cost): CostRecord {
   const exact = cost.low === cost.high
   const usd = cost.usd ?? toUsd(cost.low)
-  return {
+  return Object.freeze({
     usd: exact ? usd : null,
     low: exact ? usd : toUsd(cost.low),
     high: exact ? usd : cost.high === null ? null : toUsd(cost.high),
     source: cost.source,
-  }
+  })
 }
 
 export function sumTokens(parts: readonly Tokens[]): Tokens {
@@ -218,14 +220,14 @@ export function sumTokens(parts: readonly Tokens[]): Tokens {
       const value = part[key]
       return total === null || value === null ? null : total + value
     }, 0)
-  return {
+  return Object.freeze({
     prompt: add('prompt'),
     cachedPrompt: add('cachedPrompt'),
     cacheWrite: add('cacheWrite'),
     completion: add('completion'),
     reasoning: add('reasoning'),
     total: add('total'),
-  }
+  })
 }
 
 export { sum as sumCosts }
