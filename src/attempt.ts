@@ -1,19 +1,37 @@
 import type { Reading } from './answer.ts'
 import { type AttemptResult, type Call, type Exchange, type Order, openExchange } from './exchange.ts'
 import { type FailureKind, failure } from './failure.ts'
+import type { Trial } from './hedge.ts'
 import { readError, readText, type WireReply } from './wires/wire.ts'
 
 /** Decoded bytes; what a small compressed bomb becomes counts. */
 const MOST_BYTES = 32 * 1024 * 1024
 
-/** One exchange with one offer, for an answer that comes whole. It never throws: whatever happens has a record. */
-export async function attempt(call: Call, order: Order): Promise<AttemptResult> {
+/** One exchange with one offer, for an answer that comes whole. It never rejects: whatever happens has a record. */
+export function openAttempt(call: Call, order: Order): Trial {
   const exchange = openExchange(call, order)
-  try {
-    const reply = await exchange.send({ stream: false })
-    return exchange.end({ ...(await readWhole(reply, { call, order, exchange })), phase: 'done' })
-  } catch (error) {
-    return exchange.end({ answer: null, failure: exchange.failureOf(error), body: null })
+  let result: AttemptResult | null = null
+  async function ask(): Promise<void> {
+    let ending: Parameters<Exchange['end']>[0]
+    try {
+      const reply = await exchange.send({ stream: false })
+      ending = { ...(await readWhole(reply, { call, order, exchange })), phase: 'done' }
+    } catch (error) {
+      ending = { answer: null, failure: exchange.failureOf(error), body: null }
+    }
+    // It may have been stopped meanwhile.
+    result ??= exchange.end(ending)
+  }
+  return {
+    started: ask(),
+    get result() {
+      return result
+    },
+    stop() {
+      if (result !== null) return
+      result = exchange.end({ answer: null, failure: failure('canceled'), body: null })
+      exchange.giveUp(undefined)
+    },
   }
 }
 

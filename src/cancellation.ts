@@ -1,3 +1,5 @@
+import type { Clock } from './clock.ts'
+
 /**
  * A call's way to be stopped. It is not an `AbortSignal`: those are event targets, and a call would pay for three
  * listeners where it needs one.
@@ -46,6 +48,20 @@ export function createCancellation(signal?: AbortSignal, parent?: Cancellation):
       leave?.()
     },
   }
+}
+
+/** Waits until the time has come or it is canceled. */
+export function pause(clock: Clock, milliseconds: number, cancellation: Cancellation): Promise<void> {
+  return new Promise((resolve) => {
+    if (cancellation.canceled) return resolve()
+    const end = () => {
+      stopTimer()
+      forget()
+      resolve()
+    }
+    const stopTimer = clock.timer(milliseconds, end)
+    const forget = cancellation.listen(end)
+  })
 }
 
 /** Node warns of a leak from the eleventh listener on: all calls on a signal share one, which goes with the last. */

@@ -23,21 +23,8 @@ export const systemClock: Clock = {
   },
 }
 
-/** Waits, or throws the signal's reason as soon as it is aborted. */
-export function wait(clock: Clock, milliseconds: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    if (signal.aborted) return reject(signal.reason)
-    const stop = () => {
-      cancel()
-      reject(signal.reason)
-    }
-    const cancel = clock.timer(milliseconds, () => {
-      signal.removeEventListener('abort', stop)
-      resolve()
-    })
-    signal.addEventListener('abort', stop, { once: true })
-  })
-}
+/** Chance, for the whole library: in [0, 1). */
+export const systemRandom = (): number => Math.random()
 
 /** ISO, for records. Calls come many to the second: what they share of it is written once. */
 export function isoTime(date: number): string {

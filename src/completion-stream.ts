@@ -26,11 +26,11 @@ export function createStream(
   watch: (completion: Promise<Completion>) => void,
 ): CompletionStream {
   const running: Running = {
-    live: null,
     linear: false,
     model: '',
     created: 0,
     stopped: false,
+    stop: () => {},
     resolve: () => {},
     reject: () => {},
   }
@@ -109,7 +109,7 @@ export function createStream(
         asked.length = 0
         batch = []
         // What is waited for ends at once; the generator itself cannot be ended before it does.
-        running.live?.stop()
+        running.stop()
         // One step more, so that a stream that was never begun, or is only beginning, settles its record too.
         await events.next().catch(() => {})
         await events.return()

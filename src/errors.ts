@@ -50,7 +50,7 @@ export class RouterError extends Error {
   /** Whether the same call may succeed later without a change. */
   get retryable(): boolean {
     const verdict = VERDICTS[this.kind]
-    return verdict.retry > 0 || verdict.blame === 'offer' || verdict.blame === 'gate'
+    return verdict.retry !== 'no' || verdict.blame === 'offer' || verdict.blame === 'gate'
   }
 
   toJSON(): object {

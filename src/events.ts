@@ -15,10 +15,20 @@ export type RouterEvent =
       readonly provider: string
     }
   | { readonly type: 'attempt-end'; readonly call: string; readonly attempt: AttemptRecord }
+  /** A provider does not have a model any more: it is not asked for it for a while. */
+  | {
+      readonly type: 'model-retired'
+      readonly call: string
+      readonly model: string
+      readonly provider: string
+      readonly successor: string | null
+    }
   | { readonly type: 'drift'; readonly call: string; readonly drift: Drift }
   | { readonly type: 'call-end'; readonly call: string; readonly usage: UsageRecord }
-  /** A listener or a sink threw: told once for each, and never in the way of a call. */
-  | { readonly type: 'listener-failed'; readonly what: 'listener' | 'sink'; readonly error: string }
+  /** A listener, a sink or a rule threw or took too long: told once for each, and never in the way of a call. */
+  | { readonly type: 'listener-failed'; readonly what: Hook; readonly error: string }
+
+export type Hook = 'listener' | 'sink' | 'rule'
 
 export type Listener = (event: RouterEvent) => void
 
@@ -27,27 +37,30 @@ export interface Events {
   readonly heard: boolean
   on(listener: Listener): () => void
   emit(event: RouterEvent): void
+  /** What a function of the user's did wrong. */
+  report(what: Hook, hook: object, error: unknown): void
 }
 
 export function createEvents(): Events {
   const listeners = new Set<Listener>()
-  const failed = new WeakSet<Listener>()
+  const failed = new WeakSet<object>()
   const emit = (event: RouterEvent) => {
     // A copy: a listener may add others while it listens.
     for (const listener of [...listeners]) {
       try {
         const heard: unknown = listener(event)
         // TypeScript takes an async function for a listener; its rejection would end the process.
-        if (heard instanceof Promise) heard.catch((error: unknown) => report(listener, error))
+        if (heard instanceof Promise) heard.catch((error: unknown) => report('listener', listener, error))
       } catch (error) {
-        report(listener, error)
+        report('listener', listener, error)
       }
     }
   }
-  const report = (listener: Listener, error: unknown) => {
-    if (failed.has(listener)) return
-    failed.add(listener)
-    emit({ type: 'listener-failed', what: 'listener', error: error instanceof Error ? error.name : typeof error })
+  const report = (what: Hook, hook: object, error: unknown) => {
+    if (failed.has(hook)) return
+    failed.add(hook)
+    // By its name alone: a message may quote what the hook was given.
+    emit({ type: 'listener-failed', what, error: error instanceof Error ? error.name : typeof error })
   }
   return {
     get heard() {
@@ -61,5 +74,6 @@ export function createEvents(): Events {
       return () => void listeners.delete(listener)
     },
     emit,
+    report,
   }
 }

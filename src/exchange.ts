@@ -1,4 +1,4 @@
-import type { Answer } from './answer.ts'
+import type { Answer, HeaderReader } from './answer.ts'
 import type { Cancellation } from './cancellation.ts'
 import { dearestOf, tariffOf } from './catalog.ts'
 import type { ChatRequest } from './chat.ts'
@@ -7,13 +7,13 @@ import { type Failure, type FailureKind, failure, kindOfStatus, VERDICTS } from 
 import { fields, list } from './fields.ts'
 import { frozen } from './frozen.ts'
 import type { Cost } from './money.ts'
-import type { Way } from './planner.ts'
 import type { Policy } from './policy.ts'
 import { quotable } from './redact.ts'
 import { retryAfter } from './retry-after.ts'
 import type { Settings } from './settings.ts'
 import { EventTooLarge } from './sse.ts'
 import { type AttemptRecord, costOf, costRecord, NO_TOKENS, type Phase, type Role, UNKNOWN_TOKENS } from './usage.ts'
+import type { Way } from './way.ts'
 import { type Await, CutOff, Redirected, TooLarge, type WireReply } from './wires/wire.ts'
 
 /** What all attempts of one call share. Nothing in it changes while the call runs. */
@@ -26,6 +26,8 @@ export interface Call {
   readonly request: ChatRequest
   readonly settings: Settings
   readonly clock: Clock
+  /** In [0, 1). */
+  random(): number
   /** Monotonic; when the call has to be over. */
   readonly deadline: number
   readonly startedAt: number
@@ -54,6 +56,8 @@ export interface AttemptResult {
   readonly answer: Answer | null
   readonly failure: Failure | null
   readonly body: unknown
+  /** Of the reply, where there was one: they tell what is left of the limits. */
+  readonly headers: HeaderReader | null
 }
 
 /** One exchange on its way: its clock, its way to be given up, and at the end its record. */
@@ -248,7 +252,7 @@ export function openExchange(call: Call, order: Order): Exchange {
         generationId: answer?.id ?? null,
         because: order.because,
       })
-      return { way, record, cost, answer, failure: failed, body }
+      return { way, record, cost, answer, failure: failed, body, headers: reply?.headers ?? null }
     },
   }
 }

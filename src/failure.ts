@@ -43,11 +43,14 @@ export type Billed = 'yes' | 'no' | 'maybe'
 
 /** What follows from a failure. */
 export interface Verdict {
-  /** How often the same offer may be asked again. */
-  readonly retry: number
-  /** Where to go next: any further step, only one with another model, or nowhere. */
-  readonly next: 'step' | 'model' | 'nowhere'
-  /** Whose health it counts against; a `gate` closes for a while and is no sign of illness. */
+  /**
+   * Whether the same offer may be asked again, once: `first`, before going on, since another answer is likely at once;
+   * or `last`, after a pause, when there is no other way open.
+   */
+  readonly retry: 'no' | 'first' | 'last'
+  /** Where to go next: any further step, only one at another provider or with another model, or nowhere. */
+  readonly next: 'step' | 'provider' | 'model' | 'nowhere'
+  /** Whose health it counts against: `model` is one model at one account; a `gate` closes for a while and is no illness. */
   readonly blame: 'offer' | 'gate' | 'account' | 'model' | 'nobody'
   /** Whether the provider charges for the attempt when it says nothing about it. */
   readonly billed: Billed
@@ -58,7 +61,7 @@ export interface Verdict {
 }
 
 function verdict(
-  retry: number,
+  retry: Verdict['retry'],
   next: Verdict['next'],
   blame: Verdict['blame'],
   billed: Billed,
@@ -70,32 +73,32 @@ function verdict(
 
 // biome-ignore format: a table is read by its columns
 export const VERDICTS: Readonly<Record<FailureKind, Verdict>> = Object.freeze({
-  //                              retry  next       blame      billed
-  'rate-limited':        verdict(1, 'step',    'gate',    'no',    'the rate limit was reached', 'wait, or add another provider for the model'),
-  'too-large-for-limit': verdict(0, 'step',    'gate',    'no',    'the request is larger than the rate limit allows', 'lower max_tokens or shorten the messages'),
-  'quota-exhausted':     verdict(0, 'step',    'gate',    'no',    'the quota is used up', 'wait for its reset or raise it'),
-  'out-of-credit':       verdict(0, 'step',    'account', 'no',    'the account has no credit left for this request', 'add credit or lower max_tokens'),
-  'unauthorized':        verdict(0, 'step',    'account', 'no',    'the key was refused', 'check the API key'),
-  'forbidden':           verdict(0, 'step',    'account', 'no',    'the provider denied access', 'check the account, its region and its permissions'),
-  'model-gone':          verdict(0, 'step',    'model',   'no',    'the model is not there any more', 'name its successor in the policy'),
-  'no-offer':            verdict(0, 'step',    'nobody',  'no',    'nobody offers the model under these conditions', 'widen the policy or name another model'),
-  'policy-refused':      verdict(0, 'step',    'nobody',  'no',    'no host satisfies the data policy', 'name a model that a permitted host serves'),
-  'invalid-request':     verdict(0, 'nowhere', 'nobody',  'no',    'the request was refused as invalid', 'correct the request'),
-  'context-too-long':    verdict(0, 'model',   'nobody',  'no',    'the messages do not fit the context', 'shorten them or name a model with a larger context'),
-  'refused':             verdict(0, 'nowhere', 'nobody',  'maybe', 'the content was refused', 'change the request, or allow a fallback for refusals'),
-  'overloaded':          verdict(1, 'step',    'offer',   'no',    'the provider is over capacity', 'try again later or add another provider'),
-  'server-error':        verdict(1, 'step',    'offer',   'no',    'the provider failed', 'try again later or add another provider'),
-  'unreachable':         verdict(1, 'step',    'offer',   'maybe', 'the provider could not be reached', 'check the network and the base URL'),
-  'timed-out':           verdict(0, 'step',    'offer',   'maybe', 'no answer came in time', 'raise limits.timeoutMs or add another provider'),
-  'redirected':          verdict(0, 'nowhere', 'nobody',  'no',    'the endpoint answered with a redirect, which is never followed', 'correct the base URL'),
-  'stalled':             verdict(0, 'step',    'offer',   'maybe', 'the answer stopped coming', 'raise limits.idleMs or add another provider'),
-  'cut-off':             verdict(1, 'step',    'offer',   'maybe', 'the connection ended before the answer was whole', 'try again'),
-  'bad-response':        verdict(0, 'step',    'offer',   'maybe', 'the answer could not be understood', 'check the base URL; if it is right, the provider is at fault'),
-  'empty':               verdict(1, 'step',    'offer',   'maybe', 'the answer was empty', 'try again'),
-  'bad-output':          verdict(1, 'model',   'nobody',  'maybe', 'the answer does not have the shape that was asked for', 'name a more capable model or relax the schema'),
-  'below-bar':           verdict(0, 'model',   'nobody',  'yes',   'the answer was not accepted', 'name a more capable model'),
-  'out-of-budget':       verdict(0, 'nowhere', 'nobody',  'no',    'the budget does not allow another attempt', 'raise the limits'),
-  'canceled':            verdict(0, 'nowhere', 'nobody',  'maybe', 'the caller gave up', ''),
+  //                             retry    next        blame      billed
+  'rate-limited':        verdict('last',  'step',     'gate',    'no',    'the rate limit was reached', 'wait, or add another provider for the model'),
+  'too-large-for-limit': verdict('no',    'step',     'nobody',  'no',    'the request is larger than the rate limit allows', 'lower max_tokens or shorten the messages'),
+  'quota-exhausted':     verdict('no',    'step',     'gate',    'no',    'the quota is used up', 'wait for its reset or raise it'),
+  'out-of-credit':       verdict('no',    'provider', 'account', 'no',    'the account has no credit left for this request', 'add credit or lower max_tokens'),
+  'unauthorized':        verdict('no',    'provider', 'account', 'no',    'the key was refused', 'check the API key'),
+  'forbidden':           verdict('no',    'step',     'model',   'no',    'the provider denied access', 'check the account, its region and its permissions'),
+  'model-gone':          verdict('no',    'step',     'model',   'no',    'the model is not there any more', 'name its successor in the policy'),
+  'no-offer':            verdict('no',    'step',     'nobody',  'no',    'nobody offers the model under these conditions', 'widen the policy or name another model'),
+  'policy-refused':      verdict('no',    'step',     'nobody',  'no',    'no host satisfies the data policy', 'name a model that a permitted host serves'),
+  'invalid-request':     verdict('no',    'nowhere',  'nobody',  'no',    'the request was refused as invalid', 'correct the request'),
+  'context-too-long':    verdict('no',    'model',    'nobody',  'no',    'the messages do not fit the context', 'shorten them or name a model with a larger context'),
+  'refused':             verdict('no',    'nowhere',  'nobody',  'maybe', 'the content was refused', 'change the request, or allow a fallback for refusals'),
+  'overloaded':          verdict('last',  'step',     'offer',   'no',    'the provider is over capacity', 'try again later or add another provider'),
+  'server-error':        verdict('last',  'step',     'offer',   'no',    'the provider failed', 'try again later or add another provider'),
+  'unreachable':         verdict('last',  'step',     'offer',   'maybe', 'the provider could not be reached', 'check the network and the base URL'),
+  'timed-out':           verdict('no',    'step',     'offer',   'maybe', 'no answer came in time', 'raise limits.timeoutMs or add another provider'),
+  'redirected':          verdict('no',    'nowhere',  'nobody',  'no',    'the endpoint answered with a redirect, which is never followed', 'correct the base URL'),
+  'stalled':             verdict('no',    'step',     'offer',   'maybe', 'the answer stopped coming', 'raise limits.idleMs or add another provider'),
+  'cut-off':             verdict('last',  'step',     'offer',   'maybe', 'the connection ended before the answer was whole', 'try again'),
+  'bad-response':        verdict('no',    'step',     'offer',   'maybe', 'the answer could not be understood', 'check the base URL; if it is right, the provider is at fault'),
+  'empty':               verdict('last',  'step',     'offer',   'maybe', 'the answer was empty', 'try again'),
+  'bad-output':          verdict('first', 'model',    'nobody',  'maybe', 'the answer does not have the shape that was asked for', 'name a more capable model or relax the schema'),
+  'below-bar':           verdict('no',    'model',    'nobody',  'yes',   'the answer was not accepted', 'name a more capable model'),
+  'out-of-budget':       verdict('no',    'nowhere',  'nobody',  'no',    'the budget does not allow another attempt', 'raise the limits'),
+  'canceled':            verdict('no',    'nowhere',  'nobody',  'maybe', 'the caller gave up', ''),
 })
 
 /** What went wrong with one attempt. */
@@ -109,6 +112,8 @@ export interface Failure {
   readonly detail: string | null
   /** How long the provider asks to wait. */
   readonly retryAfterMs: number | null
+  /** How far a limit reaches: over this model alone, or over all that the account asks for. */
+  readonly scope: 'model' | 'account'
 }
 
 export function failure(kind: FailureKind, parts: Partial<Omit<Failure, 'kind'>> = {}): Failure {
@@ -118,6 +123,7 @@ export function failure(kind: FailureKind, parts: Partial<Omit<Failure, 'kind'>>
     code: parts.code ?? null,
     detail: parts.detail ?? null,
     retryAfterMs: parts.retryAfterMs ?? null,
+    scope: parts.scope ?? 'model',
   }
 }
 

@@ -24,8 +24,12 @@ export {
   StreamBroken,
 } from './errors.ts'
 export type { Listener, RouterEvent } from './events.ts'
-export { FAILURE_KINDS, type FailureKind } from './failure.ts'
+export { FAILURE_KINDS, type Failure, type FailureKind } from './failure.ts'
+export { type FallbackRule, type Move, type Standing, when } from './fallback.ts'
+export type { CallOptions } from './gather.ts'
 export type { Place, StreamEvent } from './glue.ts'
+export type { Headroom } from './headroom.ts'
+export type { HealthReport, OfferHealth } from './health.ts'
 export type { Ledger } from './ledger.ts'
 export type { ListedHost, ListedModel, Listing } from './listing.ts'
 export {
@@ -40,7 +44,7 @@ export {
   type ModelRule,
 } from './model-rule.ts'
 export type { Plan, Rejection, RejectionCode, Step } from './plan.ts'
-export type { Limits, OnBroken, TaskPolicy } from './policy.ts'
+export type { Hedge, Limits, OnBroken, TaskPolicy } from './policy.ts'
 export type { PriceList, PriceTier } from './price.ts'
 export { compatible, type DataTerms, groq, openrouter, type Provider } from './provider.ts'
 export {
@@ -53,14 +57,8 @@ export {
   type ProviderRule,
   type RankedOffer,
 } from './provider-rule.ts'
-export {
-  type CallOptions,
-  type CatalogOptions,
-  createRouter,
-  type Router,
-  type RouterOptions,
-  type Sink,
-} from './router.ts'
+export { createRouter, type Router, type RouterOptions, type Sink } from './router.ts'
+export type { CatalogOptions } from './stock.ts'
 export type { Alternative, AttemptRecord, CacheRecord, CostRecord, Drift, Tokens, UsageRecord } from './usage.ts'
 export { fetchWire } from './wires/fetch.ts'
 export type { Wire, WireReply, WireRequest } from './wires/wire.ts'

@@ -7,6 +7,7 @@ export type RejectionCode =
   | 'data-policy'
   | 'breaker-open'
   | 'rate-limited'
+  | 'account-out'
   | 'too-dear'
   | 'retired'
   | 'no-key'

@@ -1,18 +1,13 @@
 import { type Model, type Offer, parseReference } from './catalog.ts'
 import type { Needs, RequestSettings } from './chat.ts'
+import { type Block, LONGEST_WAIT } from './health.ts'
 import type { Facts, ModelChoice } from './model-rule.ts'
-import { fromUsd, type Interval, toUsd } from './money.ts'
+import { fromUsd, toUsd } from './money.ts'
 import { freezePlan, type Plan, type Rejection, type RejectionCode, type Step } from './plan.ts'
 import type { Policy } from './policy.ts'
 import { type Provider, satisfies } from './provider.ts'
 import { type RankedOffer, sameHost } from './provider-rule.ts'
-
-/** Where a session's cache is warm. */
-export interface WarmPlace {
-  readonly model: string
-  readonly provider: string
-  readonly host: string | null
-}
+import { leadsTo, pinnedTo, type WarmPlace, type Way, wayOf } from './way.ts'
 
 /** Everything a plan follows from. */
 export interface Planning {
@@ -22,16 +17,8 @@ export interface Planning {
   /** The same with a candidate's own settings, which may need other things. */
   factsWith(candidate: RequestSettings): Facts
   readonly session: { readonly asked: boolean; readonly warm: WarmPlace | null }
-}
-
-/** A step with what it takes to go it. */
-export interface Way {
-  readonly step: Step
-  readonly offer: Offer
-  readonly provider: Provider
-  /** Settings that belong to this model alone. */
-  readonly settings: RequestSettings | undefined
-  readonly ranked: RankedOffer
+  /** What speaks against offers now; `null`: nothing does. */
+  readonly health: { readonly now: number; blockOf(step: Step): Block | null } | null
 }
 
 export interface Planned {
@@ -41,9 +28,35 @@ export interface Planned {
 
 /** Pure: the same planning gives the same plan. */
 export function makePlan(planning: Planning): Planned {
+  const planned = planOf(planning)
+  if (planned.ways.length > 0 || planning.health === null) return planned
+  // The last candidates are never locked out by what is known against them; only a closed gate is what it is.
+  const { health } = planning
+  const blockOf = (step: Step) => {
+    const block = health.blockOf(step)
+    return block?.opens ? block : null
+  }
+  return planOf({ ...planning, health: { ...health, blockOf } })
+}
+
+/** Ways to a model, whether or not the policy names it; all its other rules hold. */
+export function waysTo(model: string, planning: Planning, provider?: string): readonly Way[] {
+  const { policy } = planning
+  const models = () => [{ model, because: 'asked for after a failure' }]
+  const named = { ...policy.named, models: [model] }
+  const { ways } = makePlan({
+    ...planning,
+    policy: { ...policy, models, named },
+    session: { asked: false, warm: null },
+  })
+  return provider === undefined ? ways : ways.filter(({ step }) => step.provider === provider)
+}
+
+function planOf(planning: Planning): Planned {
   const { policy, facts } = planning
   const rejected: Rejection[] = []
   const ways: Way[] = []
+  const late: Way[] = []
   const queue = [...policy.models(policy.named.models.length > 0 ? NONE : onSale(planning), facts)]
   const seen = new Set<string>()
   for (let choice = queue.shift(); choice !== undefined; choice = queue.shift()) {
@@ -51,13 +64,13 @@ export function makePlan(planning: Planning): Planned {
     // One model by two names is one candidate.
     if (seen.has(candidates.key)) continue
     seen.add(candidates.key)
-    const found = waysOf(choice, candidates, { planning, rejected })
+    const found = waysOf(choice, candidates, { planning, rejected, late })
     ways.push(...found.ways)
     if (found.ways.length === 0 && found.successor !== null) {
       queue.unshift({ ...choice, model: found.successor, because: `the successor of ${choice.model}` })
     }
   }
-  const { session, ordered } = withSession(ways, planning)
+  const { session, ordered } = withSession(ways, late, planning)
   const [first] = ordered
   const worst = ordered.slice(0, policy.limits.attempts).reduce<number | null>((sum, { step }) => {
     const { high } = step.estimate.usd
@@ -79,7 +92,7 @@ export function makePlan(planning: Planning): Planned {
 function waysOf(
   choice: ModelChoice,
   { offers, model, problem }: Candidates,
-  { planning, rejected }: { planning: Planning; rejected: Rejection[] },
+  { planning, rejected, late }: { planning: Planning; rejected: Rejection[]; late: Way[] },
 ): { ways: Way[]; successor: string | null } {
   const { policy, providers } = planning
   const facts = choice.request === undefined ? planning.facts : planning.factsWith(choice.request)
@@ -112,10 +125,20 @@ function waysOf(
   for (const place of ranked) {
     const provider = providers.find(({ name }) => name === place.offer.provider)
     if (provider === undefined) continue
-    if (place.hosts.length === 0 || provider.dialect.supports.hosts) {
-      ways.push(wayOf(place, { provider, choice, facts }))
-    } else {
+    if (place.hosts.length > 0 && !provider.dialect.supports.hosts) {
       rejected.push({ model, provider: provider.name, code: 'lacks:hosts', because: 'it has no hosts to choose from' })
+      continue
+    }
+    const way = wayOf(place, { provider, choice, facts })
+    const block = planning.health?.blockOf(way.step) ?? null
+    const waitMs = block === null ? 0 : block.until - (planning.health?.now ?? 0)
+    if (block === null) {
+      ways.push(way)
+    } else if (block.opens && waitMs <= LONGEST_WAIT) {
+      late.push({ ...way, step: { ...way.step, because: [...way.step.because, block.because] } })
+    } else {
+      rejected.push({ model, provider: provider.name, code: block.code, because: block.because, value: waitMs })
+      if (block.code === 'retired') successor ??= place.offer.successor
     }
   }
   return { ways, successor }
@@ -151,38 +174,6 @@ function placed(offers: readonly RankedOffer[], { places }: Policy, facts: Facts
 }
 
 const NONE: readonly never[] = Object.freeze([])
-
-function wayOf(ranked: RankedOffer, about: { provider: Provider; choice: ModelChoice; facts: Facts }): Way {
-  const { offer, hosts, othersAllowed } = ranked
-  const { low, high } = estimateAt(ranked, about.facts)
-  const step: Step = {
-    model: offer.model,
-    provider: offer.provider,
-    host: hosts[0] ?? null,
-    hosts: hosts.length === 0 ? NONE : [...hosts],
-    othersAllowed,
-    wireModel: offer.wireModel,
-    because: [...ranked.because],
-    estimate: { usd: { low: toUsd(low), high: high === null ? null : toUsd(high) }, cachedTokens: 0 },
-  }
-  return { step, offer, provider: about.provider, settings: about.choice.request, ranked }
-}
-
-/** Hosts that are asked for by name have their own prices, where they are known. */
-function estimateAt({ offer, hosts }: RankedOffer, facts: Facts): Interval {
-  const estimate = facts.estimate(offer)
-  if (hosts.length === 0) return estimate
-  return offer.hosts
-    .filter(({ host, tariff }) => host !== null && tariff !== null && hosts.some((name) => sameHost(name, host)))
-    .map((offered) => facts.estimate(offered))
-    .reduce(
-      (all, one) => ({
-        low: Math.min(all.low, one.low),
-        high: all.high === null || one.high === null ? null : Math.max(all.high, one.high),
-      }),
-      estimate,
-    )
-}
 
 interface Candidates {
   /** The same for all names of one model, or of one of its variants. */
@@ -313,17 +304,20 @@ function lackOf(offer: Offer, provider: Provider, needs: Needs): string | null {
   return null
 }
 
-/** A warm cache comes first, where the policy allows that place at all. */
+/** A warm cache comes first, where the policy allows that place at all; what opens only later comes last. */
 function withSession(
-  ways: readonly Way[],
+  open: readonly Way[],
+  late: readonly Way[],
   { session: asked }: Planning,
 ): { ordered: readonly Way[]; session: Plan['session'] } {
+  const ways = late.length === 0 ? open : [...open, ...late]
   const { warm } = asked
   if (!asked.asked) return { ordered: ways, session: { pin: 'off', because: 'no session' } }
   if (warm === null) return { ordered: ways, session: { pin: 'new', because: 'nothing is warm yet' } }
-  const kept = ways.find((way) => leadsTo(warm, way))
+  const kept = open.find((way) => leadsTo(warm, way))
   if (kept === undefined) {
-    const because = `${warm.model} at ${warm.provider} is warm, but not in the plan any more`
+    const where = late.some((way) => leadsTo(warm, way)) ? 'closed for a while' : 'not in the plan any more'
+    const because = `${warm.model} at ${warm.provider} is warm, but ${where}`
     return { ordered: ways, session: { pin: 'moved', because } }
   }
   const place = warm.host === null ? warm.provider : `${warm.provider}/${warm.host}`
@@ -335,23 +329,4 @@ function withSession(
     ordered: [first, ...ways.filter((way) => way !== kept)],
     session: { pin: 'kept', because: `the cache is warm at ${place}${policy}` },
   }
-}
-
-/** Whether going this way can end where the cache is warm. */
-function leadsTo(warm: WarmPlace, { step, ranked }: Way): boolean {
-  const { host } = warm
-  if (step.model !== warm.model || step.provider !== warm.provider) return false
-  if (host === null) return true
-  if (ranked.avoided.includes(host)) return false
-  return step.othersAllowed || step.hosts.some((named) => sameHost(named, host))
-}
-
-/** The host is asked for by name, others stay allowed; hosts that the policy names itself are left as they are. */
-function pinnedTo(way: Way, host: string | null): Way {
-  const { step, ranked } = way
-  const because = [...step.because, 'the session is warm here']
-  const pins =
-    host !== null && way.provider.dialect.supports.hosts && step.hosts.length === 0 && !ranked.avoided.includes(host)
-  if (!pins) return { ...way, step: { ...step, because } }
-  return { ...way, step: { ...step, because, host, hosts: [host], othersAllowed: true } }
 }

@@ -1,9 +1,10 @@
 import type { RequestSettings } from './chat.ts'
 import type { DataRule } from './dialects/dialect.ts'
 import { ConfigError } from './errors.ts'
+import type { FallbackRule } from './fallback.ts'
 import { fields } from './fields.ts'
 import { guardedModels, type ModelRef, type ModelRule, modelRuleOf } from './model-rule.ts'
-import { checkOptions, type Expectation, expected, plainly, unknown } from './options.ts'
+import { checkOptions, type Expectation, expected, kindOf, plainly, unknown } from './options.ts'
 import { type ProviderRef, type ProviderRule, providerRuleOf } from './provider-rule.ts'
 
 /** What one call may use, over all its attempts together. */
@@ -32,17 +33,29 @@ export interface Limits {
  */
 export type OnBroken = 'fail' | 'restart' | 'continue'
 
+/** A second attempt while the first has nothing to show yet: it costs twice and waits once. */
+export interface Hedge {
+  /** Milliseconds without any content; `p95`: as long as 19 of the last 20 calls took at most, once that is known. */
+  readonly afterMs: number | 'p95'
+  /** USD that the second attempt may cost at the most, by its high estimate. */
+  readonly maxExtraUsd?: number | undefined
+}
+
 /** Which model, then where to run it, then under which rules. */
 export interface TaskPolicy<Model = ModelRef, Place = ProviderRef> {
   /** 1. Which model: one, several in order of preference, or a rule. */
   readonly model: Model | readonly Model[] | ModelRule
   /** 2. Where to run it; default: the order of `providers`. */
   readonly provider?: Place | readonly (Place | ProviderRule)[] | ProviderRule | undefined
+  /** 3. What to do when an attempt fails: rules in order; the table of verdicts answers for what they leave open. */
+  readonly fallback?: readonly FallbackRule[] | undefined
   /** `sticky` (the default) keeps a session where its cache is warm. */
   readonly session?: 'sticky' | 'off' | undefined
   /** A hard rule, for every attempt. */
   readonly data?: DataRule | undefined
   readonly limits?: Limits | undefined
+  /** Asks a second provider when the first is late; whoever has something to show first is heard. */
+  readonly hedge?: Hedge | undefined
   /** What to do when a stream breaks after its first content; default `fail`. */
   readonly onBroken?: OnBroken | undefined
   /** Settings for every request of the task: temperature, max_tokens, reasoning and so on. */
@@ -56,6 +69,7 @@ export interface Policy {
   readonly places: readonly ProviderRule[]
   /** The references written in it, for checks that need no request. */
   readonly named: { readonly models: readonly string[]; readonly places: readonly string[] }
+  readonly fallback: readonly FallbackRule[]
   readonly sticky: boolean
   readonly data: DataRule
   readonly limits: {
@@ -65,6 +79,7 @@ export interface Policy {
     readonly idleMs: number
     readonly maxCostUsd: number | null
   }
+  readonly hedge: { readonly afterMs: number | 'p95'; readonly maxExtraUsd: number | null } | null
   readonly onBroken: OnBroken
   readonly request: RequestSettings
 }
@@ -85,6 +100,11 @@ const LIMITS: Readonly<Record<keyof Limits, Expectation>> = {
   firstTokenMs: MILLISECONDS,
   idleMs: MILLISECONDS,
   maxCostUsd: expected('USD above 0', isPositive),
+}
+
+const HEDGE: Readonly<Record<keyof Hedge, Expectation>> = {
+  afterMs: expected('milliseconds above 0, or "p95"', (value) => value === 'p95' || isPositive(value)),
+  maxExtraUsd: LIMITS.maxCostUsd,
 }
 
 const DATA: Readonly<Record<keyof DataRule, Expectation>> = {
@@ -108,6 +128,8 @@ const POLICY: Readonly<Record<keyof TaskPolicy, Expectation>> = {
   session: expected('"sticky" or "off"', (value) => value === 'sticky' || value === 'off'),
   data: expected("{ training: 'deny' } or { retention: 'zero' }", (value) => fields(value) !== undefined),
   limits: expected('an object of limits', (value) => fields(value) !== undefined),
+  fallback: expected('a list of rules', Array.isArray),
+  hedge: expected("{ afterMs: milliseconds or 'p95' }", (value) => fields(value) !== undefined),
   onBroken: expected('"fail", "restart" or "continue"', (value) =>
     ['fail', 'restart', 'continue'].includes(String(value)),
   ),
@@ -116,7 +138,7 @@ const POLICY: Readonly<Record<keyof TaskPolicy, Expectation>> = {
 
 function checkPolicy(given: unknown, field: string): asserts given is TaskPolicy {
   checkOptions(given, { of: field, says: 'an object with at least { model }', known: POLICY, got: plainly })
-  const { model, data, limits } = fields(given) ?? {}
+  const { model, data, limits, hedge, fallback } = fields(given) ?? {}
   if (model === undefined) throw new ConfigError(`${field}.model`, `expected ${MODEL.says}, got nothing`)
   for (const [index, reference] of (Array.isArray(model) ? model : [model]).entries()) {
     const where = Array.isArray(model) ? `${field}.model[${index}]` : `${field}.model`
@@ -127,6 +149,23 @@ function checkPolicy(given: unknown, field: string): asserts given is TaskPolicy
   if (data !== undefined) checkOptions(data, { of: `${field}.data`, says: POLICY.data.says, known: DATA, got: plainly })
   if (limits !== undefined)
     checkOptions(limits, { of: `${field}.limits`, says: POLICY.limits.says, known: LIMITS, got: plainly })
+  if (hedge !== undefined) checkHedge(hedge, `${field}.hedge`)
+  for (const [index, rule] of (Array.isArray(fallback) ? fallback : []).entries()) {
+    if (typeof rule === 'function') continue
+    const verb =
+      typeof fields(rule)?.retry === 'function' ? ': end the sentence with a verb such as .nextProvider()' : ''
+    throw new ConfigError(
+      `${field}.fallback[${index}]`,
+      `expected a rule such as when('refused').stop(), got ${kindOf(rule)}${verb}`,
+    )
+  }
+}
+
+function checkHedge(hedge: unknown, field: string): void {
+  checkOptions(hedge, { of: field, says: POLICY.hedge.says, known: HEDGE, got: plainly })
+  if (fields(hedge)?.afterMs === undefined) {
+    throw new ConfigError(`${field}.afterMs`, `expected ${HEDGE.afterMs.says}, got nothing`)
+  }
 }
 
 function checkReference(reference: unknown, where: string): void {
@@ -171,12 +210,18 @@ export function policyOf(given: unknown, about: { task: string; field: string; p
     models: typeof policy.model === 'function' ? guardedModels(models.rule, `${field}.model`) : models.rule,
     places: places.rules,
     named: { models: models.named, places: places.named },
+    fallback: Object.freeze([...(policy.fallback ?? [])]),
     sticky: policy.session !== 'off',
     data: Object.freeze({ ...policy.data }),
     limits: Object.freeze({ attempts, timeoutMs, firstTokenMs, idleMs, maxCostUsd }),
+    hedge: hedgeOf(policy.hedge),
     onBroken: policy.onBroken ?? 'fail',
     request: policy.request ?? {},
   })
+}
+
+function hedgeOf(hedge: Hedge | undefined): Policy['hedge'] {
+  return hedge === undefined ? null : Object.freeze({ afterMs: hedge.afterMs, maxExtraUsd: hedge.maxExtraUsd ?? null })
 }
 
 /** Options may tighten what the policy allows, never relax it. */

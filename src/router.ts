@@ -1,62 +1,35 @@
-import { attempt } from './attempt.ts'
+import { openAttempt } from './attempt.ts'
 import { createCancellation } from './cancellation.ts'
-import { loadSnapshot } from './catalog/snapshot.ts'
 import { type Catalog, createCatalog } from './catalog.ts'
 import type { Input, RequestSettings } from './chat.ts'
-import {
-  checkedCall,
-  checkedInput,
-  checkedNeeds,
-  checkedOptions,
-  checkedProviders,
-  checkedReach,
-  checkedSession,
-} from './checks.ts'
-import { type Clock, isoTime, systemClock, utcMinutes } from './clock.ts'
+import { checkedOptions, checkedProviders, checkedReach, checkedSession } from './checks.ts'
+import { type Clock, isoTime, systemClock, systemRandom } from './clock.ts'
 import { type Completion, completionOf } from './completion.ts'
 import { type CompletionStream, createStream } from './completion-stream.ts'
 import type { DataRule } from './dialects/dialect.ts'
 import { errorOf } from './door.ts'
 import { ConfigError } from './errors.ts'
 import { createEvents, type Listener } from './events.ts'
-import type { Call } from './exchange.ts'
+import type { Call, Order } from './exchange.ts'
 import { frozen } from './frozen.ts'
+import { type CallOptions, gather, type Sources } from './gather.ts'
+import { createHealth, type HealthReport } from './health.ts'
+import { lateAfter } from './hedge.ts'
 import type { CheckedTasks, ModelOf, PlaceOf } from './known.ts'
 import { createLedger, type Ledger } from './ledger.ts'
-import type { ListedModel } from './listing.ts'
-import type { Facts } from './model-rule.ts'
-import { UNKNOWN } from './money.ts'
 import { kindOf, unknown } from './options.ts'
+import { createPaces } from './pace.ts'
 import type { Plan } from './plan.ts'
-import { isAskedFor, makePlan, type Planned } from './planner.ts'
+import { makePlan, type Planned, waysTo } from './planner.ts'
 import { type Limits, type Policy, policyOf, type TaskPolicy, tightened } from './policy.ts'
-import { bound, type PriceList } from './price.ts'
 import type { Provider } from './provider.ts'
 import { type Refreshed, type RefreshOptions, refresh } from './refresh.ts'
 import { createWalk, type Outcome, run } from './runner.ts'
 import { createSessions } from './session.ts'
-import { requestFor, type Settings, withOptions } from './settings.ts'
 import { recordOf } from './settle.ts'
+import { type CatalogOptions, stock } from './stock.ts'
 import type { UsageRecord } from './usage.ts'
-
-export interface CallOptions {
-  /** Keeps a conversation where its prompt cache is warm. Any string; only a keyed hash of it is kept. */
-  readonly session?: string | undefined
-  readonly signal?: AbortSignal | undefined
-  readonly request?: RequestSettings | undefined
-  /** These may tighten what the policy allows, never relax it. */
-  readonly limits?: Limits | undefined
-  readonly data?: DataRule | undefined
-  /** Kept on the usage record. */
-  readonly metadata?: Readonly<Record<string, string>> | undefined
-}
-
-export interface CatalogOptions {
-  /** Models that no list knows, or that are listed wrong, each with the provider that sells it. */
-  readonly models?: readonly (ListedModel & { readonly provider: string })[]
-  /** By model id: USD per million tokens, at every provider that sells it. */
-  readonly prices?: Readonly<Record<string, PriceList>>
-}
+import { offerKey, type Way } from './way.ts'
 
 export type Sink = (record: UsageRecord) => void | Promise<void>
 
@@ -112,6 +85,8 @@ export interface Router<Task extends string = string> {
   session(id: string, options?: CallOptions): Pick<Router<Task>, 'complete' | 'stream' | 'plan'>
   readonly catalog: RouterCatalog
   readonly ledger: Ledger
+  /** How the offers that were asked have been, and what is left of their limits: a snapshot. */
+  health(): HealthReport
   on(listener: Listener): () => void
   /** Settles when the bundled catalogue is there; every call waits for it by itself. */
   ready(): Promise<void>
@@ -134,7 +109,7 @@ export function createRouter<
   const Providers extends readonly Provider[],
   const Tasks extends Readonly<Record<string, TaskPolicy<ModelOf<Providers[number]>, PlaceOf<Providers[number]>>>>,
 >(options: RouterOptions<Providers, Tasks>): Router<keyof Tasks & string> {
-  const { clock = systemClock, random, sinks = [], defaults = {} } = checkedOptions(options)
+  const { clock = systemClock, random = systemRandom, sinks = [], defaults = {} } = checkedOptions(options)
   const providers = checkedProviders(options.providers)
   const names = providers.map(({ name }) => name)
   const policies = new Map<string, Policy>()
@@ -145,15 +120,16 @@ export function createRouter<
   const events = createEvents()
   if (options.on !== undefined) events.on(options.on)
   const ledger = createLedger()
-  const sessions = createSessions(options.secret ?? newId(random))
+  const sessions = createSessions(options.secret ?? newId(options.random))
+  const health = createHealth(random)
+  const paces = createPaces()
   const closing = createCancellation()
   const running = new Set<Promise<unknown>>()
   const adHoc = new WeakMap<object, Policy>()
-  const speeds = new Map<string, number>()
-  const failedSinks = new WeakSet<Sink>()
-  const loaded = load()
+  const loaded = stock(catalog, { providers, given: options.catalog, day: isoTime(clock.date()).slice(0, 10) })
   // Whoever waits for it hears of a failure; nobody else has to.
   loaded.catch(() => {})
+  const sources: Sources = { providers, catalog, sessions, health, paces, clock, defaults, loaded }
 
   function checkedPolicy(
     policy: unknown,
@@ -162,30 +138,6 @@ export function createRouter<
     const own = policyOf(policy, about)
     const all = { limits: options.limits, data: options.data }
     return checkedReach(tightened(own, all, 'createRouter'), { providers, field: about.field })
-  }
-
-  async function load(): Promise<void> {
-    const snapshot = await loadSnapshot()
-    const date = isoTime(clock.date()).slice(0, 10)
-    const { models = [], prices = {} } = options.catalog ?? {}
-    for (const provider of providers) {
-      const { name } = provider
-      const listed = snapshot.providers[provider.dialect.name]
-      if (listed !== undefined) catalog.put(name, { ...listed, source: 'snapshot' })
-      const own = [...provider.models, ...models.filter((model) => model.provider === name)]
-      if (own.length > 0) catalog.put(name, { date, source: 'user', models: own })
-      const priced = Object.entries(prices).flatMap(([id, list]) => {
-        const found = catalog.lookup(id)
-        if ('several' in found)
-          throw new ConfigError('catalog.prices', `"${id}" fits several: ${found.several.join(', ')}`)
-        // A price alone declares its model, wherever a model that no list knows would be asked for.
-        if (!('model' in found)) return isAskedFor(id, provider) ? [{ id, prices: list }] : []
-        const offer = catalog.offer(name, found.model.id)
-        return offer === null ? [] : [{ id: offer.wireModel, prices: list }]
-      })
-      // Last, so that a price stands above whatever else was said of the model.
-      if (priced.length > 0) catalog.put(name, { date, source: 'user', models: withPrices(own, priced) })
-    }
   }
 
   function policyFor(task: string | TaskPolicy): Policy {
@@ -204,94 +156,70 @@ export function createRouter<
     return policy
   }
 
-  /** All that a call reads is read here, so that planning can be pure. */
-  async function gather(task: string | TaskPolicy, input: Input, given: CallOptions) {
-    const own = policyFor(task)
-    const policy = tightened(own, checkedCall(given))
-    const asked = withOptions(checkedInput(input), given.request)
-    const settings: Settings = { defaults, policy: policy.request, asked }
-    const request = requestFor(settings)
-    await loaded
-    const date = clock.date()
-    const at = isoTime(date)
-    const isSticky = given.session !== undefined && policy.sticky
-    const session = isSticky ? await sessions.hash(checkedSession(given.session)) : null
-    const today = { date, day: at.slice(0, 10) }
-    const facts = factsOf(checkedNeeds(request), today)
-    const factsWith = (candidate: RequestSettings) => factsOf(checkedNeeds(requestFor(settings, { candidate })), today)
-    const warm = session === null ? null : sessions.warm(session, clock.now())
-    const planning = { policy, providers, facts, factsWith, session: { asked: isSticky, warm } }
-    return { at, policy, settings, request, facts, session, planning }
-  }
-
-  function factsOf(needs: Facts['needs'], { date, day }: { date: number; day: string }): Facts {
-    return {
-      needs,
-      day,
-      utcMinutes: utcMinutes(date),
-      catalog,
-      estimate: ({ tariff, maxOutput }) =>
-        tariff === null
-          ? UNKNOWN
-          : bound(tariff, { promptTokens: needs.promptTokens, maxCompletionTokens: needs.maxTokens ?? maxOutput }),
-      speed: ({ provider, model }) => speeds.get(`${provider} ${model}`) ?? null,
-    }
-  }
-
   /** Reads, plans, and makes ready to run. */
-  async function begin(task: string | TaskPolicy, input: Input, given: CallOptions) {
+  async function begin(task: string | TaskPolicy, input: Input, given: CallOptions, how: 'whole' | 'stream') {
     if (closing.canceled) throw new ConfigError('router', 'it is closed: create another one')
     const startedAt = clock.now()
-    const { at, policy, settings, request, facts, session, planning } = await gather(task, input, given)
+    const gathered = await gather(policyFor(task), input, given, sources)
+    const { at, policy, settings, request, facts, session, planning } = gathered
     const planned = makePlan(planning)
+    const { plan, ways } = planned
     const cancellation = createCancellation(given.signal, closing)
     const call: Call = {
-      id: newId(random),
+      id: newId(options.random),
       at,
       policy,
       request,
       settings,
       clock,
+      random,
       startedAt,
       deadline: startedAt + policy.limits.timeoutMs,
       utcMinutes: facts.utcMinutes,
       cancellation,
       session,
     }
-    const { plan, ways } = planned
     if (events.heard) events.emit({ type: 'plan-made', call: call.id, plan })
+    const more = (model: string, provider?: string) => waysTo(model, planning, provider)
     return {
       call,
       plan,
-      walk: createWalk(call, ways, events),
+      walk: createWalk({ call, ways, events, health, more }),
+      hedgeAfterMs: ({ way, request }: Order) => lateAfter(policy, request, paces.p95(paceKey(way, how))),
       settle(outcome: Outcome) {
         cancellation.release()
-        return settle(call, planned, outcome, given)
+        return settle(call, planned, outcome, { given, how })
       },
     }
   }
 
   async function complete(task: string | TaskPolicy, input: Input, given: CallOptions = {}): Promise<Completion> {
-    const begun = await begin(task, input, given)
-    const { call, plan, walk } = begun
-    const outcome = await run(walk, (order) => attempt(call, order))
-    const usage = begun.settle(outcome)
+    const { call, plan, walk, hedgeAfterMs, settle } = await begin(task, input, given, 'whole')
+    await run(walk, (order) => openAttempt(call, order), { call, hedgeAfterMs })
+    const outcome = walk.outcome()
+    const usage = settle(outcome)
     const { won } = outcome
     if (won?.answer == null) throw errorOf({ call, plan, outcome, usage })
     return completionOf(won.answer, { usage, plan, raw: won.body, planned: won.way.step.model })
   }
 
   function stream(task: string | TaskPolicy, input: Input, given: CallOptions = {}): CompletionStream {
-    return createStream(() => begin(task, input, given), tracked)
+    return createStream(() => begin(task, input, given, 'stream'), tracked)
   }
 
-  function settle(call: Call, { plan, ways }: Planned, outcome: Outcome, given: CallOptions): UsageRecord {
+  function settle(
+    call: Call,
+    { plan, ways }: Planned,
+    outcome: Outcome,
+    { given, how }: { given: CallOptions; how: 'whole' | 'stream' },
+  ): UsageRecord {
     const metadata = { ...given.metadata }
     const usage = frozen(recordOf({ call, plan, ways, outcome, catalog, metadata }))
     const { won } = outcome
     if (won !== null) {
       const { offer, provider } = won.way
-      noteSpeed(`${offer.provider} ${offer.model}`, usage.latency.tokensPerSecond)
+      paces.note(offerKey(offer), { tokensPerSecond: usage.latency.tokensPerSecond, firstMs: null })
+      paces.note(paceKey(won.way, how), { tokensPerSecond: null, firstMs: won.record.firstTokenMs })
       if (call.session !== null) {
         const place = { model: offer.model, provider: offer.provider, host: won.record.host }
         sessions.note(call.session, place, clock.now() + provider.cacheTtlMs)
@@ -306,18 +234,8 @@ export function createRouter<
     return usage
   }
 
-  function noteSpeed(offer: string, speed: number | null): void {
-    if (speed === null) return
-    const before = speeds.get(offer)
-    speeds.set(offer, before === undefined ? speed : before + SPEED_WEIGHT * (speed - before))
-  }
-
   function feed(sink: Sink, usage: UsageRecord): void {
-    const report = (error: unknown) => {
-      if (failedSinks.has(sink)) return
-      failedSinks.add(sink)
-      events.emit({ type: 'listener-failed', what: 'sink', error: error instanceof Error ? error.name : typeof error })
-    }
+    const report = (error: unknown) => events.report('sink', sink, error)
     try {
       tracked(Promise.resolve(sink(usage))).catch(report)
     } catch (error) {
@@ -341,7 +259,7 @@ export function createRouter<
     complete: (task: string | TaskPolicy, input: Input, given?: CallOptions) => tracked(complete(task, input, given)),
     stream,
     plan: async (task: string | TaskPolicy, input: Input, given: CallOptions = {}) =>
-      makePlan((await gather(task, input, given)).planning).plan,
+      makePlan((await gather(policyFor(task), input, given, sources)).planning).plan,
   }
   return Object.freeze({
     ...verbs,
@@ -364,6 +282,7 @@ export function createRouter<
       },
     }),
     ledger,
+    health: () => health.report(clock.now()),
     on: events.on,
     ready: () => loaded,
     async close() {
@@ -381,13 +300,9 @@ export function createRouter<
 /** Milliseconds that closing waits for sinks: one that hangs keeps nobody. */
 const LONGEST_CLOSE = 5000
 
-/** How much the newest call counts in an offer's speed. */
-const SPEED_WEIGHT = 0.2
-
-function withPrices(own: readonly ListedModel[], priced: readonly ListedModel[]): readonly ListedModel[] {
-  const rows = new Map(own.map((model) => [model.id, model]))
-  for (const row of priced) rows.set(row.id, { ...rows.get(row.id), ...row })
-  return [...rows.values()]
+/** An answer that comes whole shows nothing before all of it is there: its pace is another. */
+function paceKey({ offer }: Way, how: 'whole' | 'stream'): string {
+  return `${offerKey(offer)} ${how}`
 }
 
 function newId(random: (() => number) | undefined): string {

@@ -1,10 +1,17 @@
-import { nextMove } from './chain.ts'
+import { createBudget, LEAST_TIME, worstOf } from './budget.ts'
+import { type Cancelable, createCancellation, pause } from './cancellation.ts'
+import { firstTurn, type Situation, type Tried, type Turn, turnByMove, turnByVerdict } from './chain.ts'
 import type { Events } from './events.ts'
 import type { AttemptResult, Call, Order } from './exchange.ts'
 import { type Failure, failure } from './failure.ts'
-import { toUsd } from './money.ts'
-import type { Way } from './planner.ts'
+import type { Block, Health } from './health.ts'
+import { hedged, type Trial } from './hedge.ts'
+import { fromUsd } from './money.ts'
+
+import { repeated } from './retry.ts'
+import { movesOf } from './rules.ts'
 import { requestAt } from './settings.ts'
+import { isSame, type Way } from './way.ts'
 
 /** How a call ended: every attempt in order, and the answer or the failure that decided it. */
 export interface Outcome {
@@ -15,87 +22,232 @@ export interface Outcome {
 
 /** The walk along a plan: which attempt comes next is decided here and nowhere else, for answers and for streams. */
 export interface Walk {
-  /** The next attempt, as `adapted` makes it; `null` when the call is over. */
-  next(adapted?: (order: Order) => Order): Order | null
-  /** What came of it. */
-  note(result: AttemptResult): void
+  /** The next attempt, as `adapted` makes it, when its time has come; `null` when the call is over. */
+  next(adapted?: (order: Order) => Order): Promise<Order | null>
+  /** A second attempt beside one that is late, at another provider; `null` where none may be made. */
+  beside(late: Order): Order | null
+  /**
+   * What came of an attempt, told once, and what it is worth to the call when that is something else. One that lost
+   * against another does not decide what comes next.
+   */
+  note(result: AttemptResult, more?: { readonly worth?: AttemptResult; readonly lost?: boolean }): void
+  /** No further attempt; a pause ends. */
+  stop(): void
   outcome(): Outcome
 }
 
-/** No attempt is worth starting with less time than this. */
-const LEAST_TIME = 5
+/** What a walk follows, besides the call itself. */
+export interface Course {
+  readonly call: Call
+  readonly ways: readonly Way[]
+  readonly events: Events
+  readonly health: Health
+  /** Ways that the plan does not have, under the same policy. */
+  more(model: string, provider?: string): readonly Way[]
+}
 
-export function createWalk(call: Call, ways: readonly Way[], events: Events): Walk {
+export function createWalk({ call, ways, events, health, more }: Course): Walk {
+  const { clock } = call
+  const budget = createBudget(call)
   const attempts: AttemptResult[] = []
   const left = [...ways]
-  const first = left.shift()
-  let move =
-    first === undefined
-      ? null
-      : { way: first, role: 'first' as AttemptResult['record']['role'], because: first.step.because.join('; ') }
-  let last: Failure | null = first === undefined ? failure('no-offer') : null
+  const tried: Tried[] = []
+  const epochs: number[] = []
+  let halt: Cancelable | null = null
+  let stopped = false
+  let failed: Tried | null = null
+  let won: AttemptResult | null = null
+  let last: Failure | null = ways.length === 0 ? failure('no-offer') : null
+
+  function situation(of: Tried): Situation {
+    return {
+      now: clock.now(),
+      latest: call.deadline - LEAST_TIME,
+      failed: of,
+      tried,
+      left,
+      blockOf,
+      mayRepeat: ({ step }) => health.allowance(step.provider).allows(clock.now()),
+      random: call.random,
+      more,
+    }
+  }
+
+  function blockOf({ step }: Way) {
+    return health.calm ? null : health.blockOf(step, clock.now())
+  }
+
+  async function turn(): Promise<Turn | null> {
+    if (failed === null) {
+      return firstTurn(left, { now: clock.now(), latest: call.deadline - LEAST_TIME, blockOf, random: call.random })
+    }
+    for (const rule of call.policy.fallback) {
+      const standing = Object.freeze({
+        attempts: attempts.map(({ record }) => record),
+        left: left.map(({ step }) => step),
+        retried: failed.times - 1,
+        remainingMs: budget.remaining,
+      })
+      for (const move of await movesOf(rule, { failure: failed.failure, standing }, { ...call, events })) {
+        const made = turnByMove(move, situation(failed))
+        if (made === 'stop') return null
+        if (made !== null) return made
+      }
+    }
+    return turnByVerdict(situation(failed))
+  }
+
+  async function until(at: number): Promise<void> {
+    halt ??= createCancellation(undefined, call.cancellation)
+    // Timers may strike early.
+    while (!halt.canceled && clock.now() < at) await pause(clock, at - clock.now(), halt)
+  }
+
+  function begin({ way, role, because }: Turn, adapted: (order: Order) => Order): Order {
+    const planned = left.indexOf(way)
+    if (planned !== -1) left.splice(planned, 1)
+    const n = budget.reserve(way)
+    epochs[n] = health.begin(way.step, clock.now())
+    const allowance = health.allowance(way.step.provider)
+    if (role === 'retry' || role === 'hedge') allowance.spend(clock.now())
+    else allowance.earn()
+    const othersMayFollow = left.length > 0 && budget.attemptsLeft > 0
+    const timeLimit = othersMayFollow ? budget.remaining / 2 : budget.remaining
+    const { provider, settings: candidate } = way
+    const request = requestAt(call.request, call.settings, { provider: provider.settings, candidate })
+    const order = adapted({ way, role, because, request, n, timeLimit })
+    if (events.heard) {
+      const { model, provider } = way.step
+      events.emit({ type: 'attempt-start', call: call.id, n, role: order.role, model, provider })
+    }
+    return order
+  }
+
+  function retire({ step, offer }: Way): void {
+    const { model, provider } = step
+    const { successor } = offer
+    if (events.heard) events.emit({ type: 'model-retired', call: call.id, model, provider, successor })
+    if (successor === null) return
+    const known = (way: Way) => left.some((each) => isSame(each, way)) || tried.some((each) => isSame(each.way, way))
+    // Who else has the model comes before what came after it.
+    const after = left.findLastIndex((way) => way.step.model === model)
+    left.splice(after + 1, 0, ...more(successor).filter((way) => !known(way)))
+  }
+
   return {
-    next(adapted = asItIs) {
-      if (move === null) return null
-      const stopped = overBudget(call, attempts, move.way)
-      if (stopped !== null) {
-        last = last === null || stopped.kind === 'canceled' || stopped.code === 'cost' ? stopped : last
+    async next(adapted = asItIs) {
+      if (stopped || ways.length === 0) return null
+      // Nobody is asked what to do when there is nothing that could be done.
+      const turned = call.cancellation.canceled || budget.attemptsLeft === 0 ? null : await turn()
+      if (turned === null) {
+        if (call.cancellation.canceled) last = failure('canceled')
+        // Nothing was tried: all is closed for longer than anybody waits.
+        last ??= closed(left, blockOf, clock.now())
         return null
       }
-      const n = attempts.length + 1
-      const othersMayFollow = left.length > 0 && n < call.policy.limits.attempts
-      const { provider, settings: candidate } = move.way
-      const request = requestAt(call.request, call.settings, { provider: provider.settings, candidate })
-      const order = adapted({ ...move, request, n, timeLimit: timeLimit(call, othersMayFollow) })
-      if (events.heard) {
-        const { role, way } = order
-        const { model, provider } = way.step
-        events.emit({ type: 'attempt-start', call: call.id, n, role, model, provider })
-      }
-      return order
+      if (turned.at > clock.now()) await until(turned.at)
+      if (stopped) return null
+      const refused = budget.refusal(turned.way)
+      if (refused === null) return begin(turned, adapted)
+      last = last === null || refused.kind === 'canceled' || refused.code === 'cost' ? refused : last
+      return null
     },
-    note(result) {
-      attempts.push(result)
-      if (events.heard) events.emit({ type: 'attempt-end', call: call.id, attempt: result.record })
-      last = result.failure
-      move = result.failure === null ? null : nextMove(result, left)
-      if (move !== null) left.splice(left.indexOf(move.way), 1)
+    beside(late) {
+      const { maxExtraUsd } = call.policy.hedge ?? { maxExtraUsd: null }
+      const way = left.find((each) => {
+        if (each.step.provider === late.way.step.provider || blockOf(each) !== null) return false
+        const worst = worstOf(each)
+        return maxExtraUsd === null || (worst !== null && worst <= fromUsd(maxExtraUsd))
+      })
+      if (stopped || way === undefined || budget.refusal(way) !== null) return null
+      if (!health.allowance(way.step.provider).allows(clock.now())) return null
+      const { model, provider } = late.way.step
+      return begin({ way, role: 'hedge', because: `${model} at ${provider} is late`, at: clock.now() }, asItIs)
+    },
+    note(result, { worth = result, lost = false } = {}) {
+      const { way, record, cost, headers } = result
+      if (attempts.some((noted) => noted.record.n === record.n)) return
+      const now = clock.now()
+      attempts.push(worth)
+      budget.settle(record.n, cost)
+      health.note(way.step, { epoch: epochs[record.n] ?? 0, failure: result.failure, headers }, now)
+      if (events.heard) events.emit({ type: 'attempt-end', call: call.id, attempt: worth.record })
+      if (worth.failure === null) {
+        won = worth
+        last = null
+        return
+      }
+      const index = tried.findIndex((each) => each.way === way)
+      const times = (tried[index]?.times ?? 0) + 1
+      const once = { way, times, failure: worth.failure, endedAt: now }
+      if (index !== -1) tried.splice(index, 1)
+      tried.push(once)
+      if (worth.failure.kind === 'model-gone') retire(way)
+      if (lost) return
+      failed = once
+      last = worth.failure
+    },
+    stop() {
+      stopped = true
+      halt?.cancel(undefined)
     },
     outcome() {
-      const final = attempts.at(-1)
-      return { attempts, won: last === null && final !== undefined ? final : null, failure: last }
+      halt?.release()
+      attempts.sort((one, other) => one.record.n - other.record.n)
+      return { attempts, won, failure: last }
     },
   }
 }
 
 const asItIs = (order: Order) => order
 
-/** Makes one attempt after another until one answers or the budget is spent. It never throws. */
-export async function run(walk: Walk, attempt: (order: Order) => Promise<AttemptResult>): Promise<Outcome> {
-  for (let order = walk.next(); order !== null; order = walk.next()) walk.note(await attempt(order))
-  return walk.outcome()
+/** How soon the first gate opens: for whoever wants to come back then. */
+function closed(left: readonly Way[], blockOf: (way: Way) => Block | null, now: number): Failure {
+  const waits = left.map((way) => (blockOf(way)?.until ?? now) - now)
+  return failure('rate-limited', { retryAfterMs: Math.min(...waits) })
 }
 
-/** While another attempt may follow, a provider that never answers may not use up its time. */
-function timeLimit({ clock, deadline }: Call, othersMayFollow: boolean): number {
-  const remaining = deadline - clock.now()
-  return othersMayFollow ? remaining / 2 : remaining
-}
-
-/** Why another attempt may not be made; looked at before each one. */
-function overBudget(call: Call, attempts: readonly AttemptResult[], way: Way): Failure | null {
-  const { limits } = call.policy
-  if (call.cancellation.canceled) return failure('canceled')
-  if (attempts.length >= limits.attempts) return failure('out-of-budget', { code: 'attempts' })
-  if (call.deadline - call.clock.now() < LEAST_TIME) return failure('timed-out')
-  if (limits.maxCostUsd === null) return null
-  const spent = attempts.reduce<number | null>(
-    (sum, { cost }) => (sum === null || cost.high === null ? null : sum + toUsd(cost.high)),
-    0,
-  )
-  const { high } = way.step.estimate.usd
-  if (spent === null || high === null || spent + high > limits.maxCostUsd) {
-    return failure('out-of-budget', { code: 'cost' })
+/**
+ * Makes one attempt after another until one has its first content or the call is over; then `null`. What was never seen
+ * is noted here; what was, by whoever reads it.
+ */
+export async function run<T extends Trial>(
+  walk: Walk,
+  start: (order: Order) => T,
+  about: {
+    readonly call: Call
+    readonly hedgeAfterMs: (order: Order) => number | null
+    adapted?: (order: Order) => Order
+  },
+): Promise<T | null> {
+  const { call, hedgeAfterMs, adapted } = about
+  const round = async () => {
+    const order = await walk.next(adapted)
+    if (order === null) return null
+    let trial = start(order)
+    const afterMs = call.policy.hedge === null ? null : hedgeAfterMs(order)
+    if (afterMs === null) await trial.started
+    else {
+      const second = () => {
+        const beside = walk.beside(order)
+        return beside && start(beside)
+      }
+      trial = await hedged(trial, {
+        clock: call.clock,
+        afterMs,
+        second,
+        lost: (result) => walk.note(result, { lost: true }),
+      })
+    }
+    if (trial.result !== null) walk.note(trial.result, { worth: trial.worth ?? trial.result })
+    return trial
   }
-  return null
+  const first = await round()
+  return isOver(first) ? first : repeated(round, isOver)
+}
+
+/** Either it has something to show, or nothing comes any more. */
+function isOver(trial: Trial | null): boolean {
+  const came = trial?.worth ?? trial?.result ?? null
+  return came === null || came.failure === null
 }

@@ -1,4 +1,4 @@
-import type { WarmPlace } from './planner.ts'
+import type { WarmPlace } from './way.ts'
 
 /** Where sessions are at home, in this process, for as long as their cache is warm. */
 export interface Sessions {

@@ -2,7 +2,6 @@ import { type Catalog, tariffOf } from './catalog.ts'
 import type { AttemptResult, Call } from './exchange.ts'
 import { type Cost, type Interval, sum, toUsd } from './money.ts'
 import type { Plan } from './plan.ts'
-import type { Way } from './planner.ts'
 import { sameHost } from './provider-rule.ts'
 import type { Outcome } from './runner.ts'
 import {
@@ -15,6 +14,7 @@ import {
   sumTokens,
   type UsageRecord,
 } from './usage.ts'
+import type { Way } from './way.ts'
 
 /** What a record is made of. */
 export interface Settling {

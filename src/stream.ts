@@ -1,5 +1,5 @@
 import type { Answer } from './answer.ts'
-import type { Delta } from './assembly.ts'
+import type { Assembly, Delta } from './assembly.ts'
 import { unixSeconds } from './clock.ts'
 import { type Completion, completionOf } from './completion.ts'
 import { errorOf } from './door.ts'
@@ -7,9 +7,10 @@ import type { PartialAnswer } from './errors.ts'
 import type { AttemptResult, Call, Order } from './exchange.ts'
 import { failure, VERDICTS } from './failure.ts'
 import { continuing, type Glue, placeOf, plain, restarting, type StreamEvent } from './glue.ts'
-import { type Live, openLive } from './live.ts'
+import type { Trial } from './hedge.ts'
+import { openLive } from './live.ts'
 import type { Plan } from './plan.ts'
-import type { Outcome, Walk } from './runner.ts'
+import { type Outcome, run, type Walk } from './runner.ts'
 import { seamOf } from './seam.ts'
 import type { UsageRecord } from './usage.ts'
 
@@ -23,13 +24,14 @@ export interface Begun {
   readonly call: Call
   readonly plan: Plan
   readonly walk: Walk
+  /** Milliseconds after which an attempt without content is late; `null`: a second one is never made. */
+  hedgeAfterMs(order: Order): number | null
   /** Settles the call, once: its record. */
   settle(outcome: Outcome): UsageRecord
 }
 
 /** What can be reached from outside while the events are waited for. */
 export interface Running {
-  live: Live | null
   /** Whoever reads has no ear for a restart. */
   linear: boolean
   /** The model that is being asked. */
@@ -38,6 +40,8 @@ export interface Running {
   created: number
   /** The loop was left early: what there is, is all there will be. */
   stopped: boolean
+  /** Ends what is being waited for. */
+  stop(): void
   resolve(completion: Completion): void
   reject(error: unknown): void
 }
@@ -63,41 +67,32 @@ export async function* produce(
   const { call, walk } = begun
   running.created = unixSeconds(call.at)
   const seen = { text: '', reasoning: '' }
-  const deltas: Delta[] = []
+  const takes: Take[] = []
+  let take: Take | null = null
   let glue: Glue = plain()
-  let last: AttemptResult | null = null
   /** The attempt that broke after something of it was seen, which those that joined it could not mend. */
   let broke: AttemptResult | null = null
   let over = false
   let ended: Ended | null = null
+  running.stop = () => {
+    walk.stop()
+    for (const each of takes) each.stop()
+  }
   try {
-    for (let order = next(); order !== null; order = next()) {
-      const live = openLive(call, order, endUnread)
-      running.live = live
-      running.model = order.way.step.model
-      let fits = true
-      while (fits) {
-        deltas.length = 0
-        await live.read(deltas)
-        if (deltas.length === 0) break
-        const out: StreamEvent[] = []
-        for (const delta of deltas) {
-          fits = glue.take(delta, out)
-          if (!fits) break
-        }
+    for (take = await next(); take !== null; take = await next()) {
+      running.model = take.order.way.step.model
+      for (let out = take.first; out.length > 0; out = await take.read()) {
         for (const event of out) note(event)
-        if (out.length > 0) yield out
+        yield out
       }
       if (ended !== null) break
-      if (!fits) live.stop(NO_SEAM)
-      last = settleLive()
+      const last = settleTake()
       if (last === null || last.failure === null || running.stopped) break
-      // What nobody has seen anything of is followed by the next attempt, joined the same way.
-      if (!glue.shown) continue
-      const then = afterBreak(order, live)
+      const then = afterBreak(take)
       if (then === null) break
       broke = last
       glue = then
+      take = null
     }
     over = true
     const { answer, error } = ending()
@@ -107,14 +102,24 @@ export async function* produce(
     if (!over) {
       // Left in the middle, by `break`, by an error of the consumer's, or by `return`.
       running.stopped = true
-      running.live?.stop()
-      last = settleLive() ?? last
+      running.stop()
+      settleTake()
       ending()
     }
   }
 
-  function next(): Order | null {
-    return running.stopped ? null : walk.next(glue.fit)
+  /** The next attempt that has something to show, or that ended well with nothing. */
+  async function next(): Promise<Take | null> {
+    if (running.stopped) return null
+    const joins = seen.text !== '' || seen.reasoning !== ''
+    const start = (order: Order): Take => {
+      const started = openTake(order, { call, glue, joins, onUnread: endUnread })
+      takes.push(started)
+      return started
+    }
+    // Two answers cannot both go on from one text.
+    const hedgeAfterMs = (order: Order) => (joins ? null : begun.hedgeAfterMs(order))
+    return run(walk, start, { call, hedgeAfterMs, adapted: glue.fit })
   }
 
   function note(event: StreamEvent): void {
@@ -124,17 +129,13 @@ export async function* produce(
   }
 
   /** The attempt that has just ended goes on the bill. */
-  function settleLive(): AttemptResult | null {
-    const result = running.live?.result ?? null
-    running.live = null
-    if (result === null) return null
-    const joining = !glue.shown && (seen.text !== '' || seen.reasoning !== '')
-    const noted = joining ? unfitting(result) : result
-    walk.note(noted)
-    return noted
+  function settleTake(): AttemptResult | null {
+    const result = take?.result ?? null
+    if (result !== null) walk.note(result)
+    return result
   }
 
-  function afterBreak(order: Order, { assembly }: Live): Glue | null {
+  function afterBreak({ order, assembly }: Take): Glue | null {
     if (call.cancellation.canceled) return null
     // Text alone cannot take back what it has said.
     if (call.policy.onBroken === 'restart')
@@ -148,7 +149,9 @@ export async function* produce(
 
   /** Nobody is there to take what comes: whoever comes back finds it settled. */
   function endUnread(): void {
-    last = settleLive()
+    // Before anything of it was taken, it is still the walk's.
+    if (take === null) return
+    settleTake()
     ending()
   }
 
@@ -164,14 +167,14 @@ export async function* produce(
     const outcome = left ? { ...walked, failure: failure('canceled') } : walked
     const usage = begun.settle(outcome)
     const { plan } = begun
-    const result = outcome.won ?? last
+    const result = outcome.won ?? outcome.attempts.at(-1) ?? null
     const planned = result?.way.step.model ?? ''
     if (outcome.won?.answer != null || (running.stopped && !call.cancellation.canceled)) {
       const answer = whole(result?.answer ?? NOTHING)
       running.resolve(completionOf(answer, { usage, plan, raw: result?.body ?? null, planned }))
       return { answer, error: null }
     }
-    const error = errorOf({ call, plan, outcome, usage, partial: partial(), broke: glue.shown ? null : broke })
+    const error = errorOf({ call, plan, outcome, usage, partial: partial(result), broke: glue.shown ? null : broke })
     running.reject(error)
     return { answer: null, error }
   }
@@ -186,9 +189,64 @@ export async function* produce(
   }
 
   /** What was seen of an answer that is not whole; `null` when nothing was. */
-  function partial(): PartialAnswer | null {
+  function partial(last: AttemptResult | null): PartialAnswer | null {
     const toolCalls = last?.answer?.toolCalls ?? []
     return seen.text === '' && seen.reasoning === '' && !glue.shown ? null : { ...seen, toolCalls }
+  }
+}
+
+/** One attempt of a stream, as its pieces join what was seen before. */
+interface Take extends Trial {
+  readonly order: Order
+  readonly assembly: Assembly
+  /** What could be seen of it first. */
+  readonly first: readonly StreamEvent[]
+  /** What can be seen next; nothing: it is over. */
+  read(): Promise<readonly StreamEvent[]>
+}
+
+function openTake(
+  order: Order,
+  about: { readonly call: Call; readonly glue: Glue; readonly joins: boolean; onUnread(): void },
+): Take {
+  const { call, glue, joins, onUnread } = about
+  const live = openLive(call, order, onUnread)
+  const deltas: Delta[] = []
+  let first: readonly StreamEvent[] = []
+
+  async function read(): Promise<readonly StreamEvent[]> {
+    const out: StreamEvent[] = []
+    while (out.length === 0) {
+      deltas.length = 0
+      await live.read(deltas)
+      if (deltas.length === 0) break
+      for (const delta of deltas) {
+        if (glue.take(delta, out)) continue
+        live.stop(NO_SEAM)
+        return out
+      }
+    }
+    return out
+  }
+
+  const started = read().then((out) => {
+    first = out
+  })
+  return {
+    order,
+    assembly: live.assembly,
+    started,
+    read,
+    get first() {
+      return first
+    },
+    get result() {
+      return live.result
+    },
+    get worth() {
+      return live.result !== null && joins && !glue.shown ? unfitting(live.result) : live.result
+    },
+    stop: () => live.stop(),
   }
 }
 

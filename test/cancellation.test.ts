@@ -2,7 +2,7 @@ import { getEventListeners } from 'node:events'
 import { AbortError, AttemptsFailedError, BudgetError, compatible, createRouter, NoRouteError } from 'modelfirst'
 import { afterEach, describe, expect, test } from 'vitest'
 import { leaks } from './support/canaries.ts'
-import { routerOver } from './support/router.ts'
+import { hasty, routerOver } from './support/router.ts'
 import { type Answering, answerOf, eventually, reply, serve, type TestServer } from './support/server.ts'
 
 const servers: TestServer[] = []
@@ -143,7 +143,7 @@ describe('a caller who aborts', () => {
         return failing % 5 === 0 ? new Response('{}', { status: 500 }) : new Response(answerOf('hello'))
       },
     })
-    const router = createRouter({ providers: [provider], tasks: { say: { model: 'small' } } })
+    const router = createRouter({ providers: [provider], tasks: { say: { model: 'small' } }, random: hasty() })
     const { signal } = new AbortController()
     for (let round = 0; round < 100; round += 1) {
       await Promise.allSettled(Array.from({ length: 100 }, () => router.complete('say', 'hi', { signal })))

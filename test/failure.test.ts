@@ -38,7 +38,7 @@ describe('the table of verdicts', () => {
       'canceled',
       'out-of-budget',
     ]
-    for (const kind of never) expect(VERDICTS[kind].retry, kind).toBe(0)
+    for (const kind of never) expect(VERDICTS[kind].retry, kind).toBe('no')
   })
 
   test('goes nowhere by itself after a refusal, a wrong request, a redirect, or the caller', () => {

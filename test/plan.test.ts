@@ -7,6 +7,7 @@ import {
   clears,
   compatible,
   createRouter,
+  type FallbackRule,
   fastest,
   fastestOffer,
   firstOf,
@@ -643,16 +644,19 @@ describe('one plan', () => {
 
   test('the plan is what runs, step by step', async () => {
     const sandbox = await start()
-    const router = createRouter({ providers: sandbox.providers(), tasks: {}, clock: virtualClock(TODAY) })
+    // On, as long as there is a step left: what is asked again is another matter.
+    const onward: FallbackRule = (_, { left }) => ({ move: left.length > 0 ? 'next' : 'stop' })
     let asked = 0
     await fc.assert(
       fc.asyncProperty(reachable, fc.integer({ min: 0, max: 6 }), fc.boolean(), async (policy, failures, inSession) => {
+        const router = createRouter({ providers: sandbox.providers(), tasks: {}, clock: virtualClock(TODAY) })
         sandbox.reset()
         sandbox.groq.script([repeat(failures, fail(503))])
         sandbox.openrouter.script([repeat(failures, fail(503))])
         const options = inSession ? { session: 'one-and-the-same' } : {}
-        const planned = await router.plan(policy as TaskPolicy, 'Hello', options)
-        const outcome = await router.complete(policy as TaskPolicy, 'Hello', options).then(
+        const walked = { ...policy, fallback: [onward] } as TaskPolicy
+        const planned = await router.plan(walked, 'Hello', options)
+        const outcome = await router.complete(walked, 'Hello', options).then(
           (completion) => completion,
           (error: Loose) => error,
         )

@@ -151,7 +151,8 @@ describe('what fails', () => {
     const { sandbox, router } = await setUp()
     sandbox.groq.script(repeat(4, fail(503)))
     sandbox.openrouter.script(repeat(4, fail(503)))
-    await expect(router.complete(FALLING, 'Hi', { session: ID })).rejects.toThrow(/failed after/)
+    const limits = { attempts: 2 }
+    await expect(router.complete(FALLING, 'Hi', { session: ID, limits })).rejects.toThrow(/failed after/)
     expect((await router.plan(FALLING, 'Hi', { session: ID })).session.pin).toBe('new')
   })
 
@@ -159,7 +160,8 @@ describe('what fails', () => {
     const { sandbox, router } = await setUp()
     const { host } = await router.complete(CHAT, turn(1), { session: ID })
     sandbox.openrouter.script([fail(503)])
-    await expect(router.complete(CHAT, turn(2), { session: ID })).rejects.toThrow(/failed after/)
+    const limits = { attempts: 1 }
+    await expect(router.complete(CHAT, turn(2), { session: ID, limits })).rejects.toThrow(/failed after/)
     const plan = await router.plan(CHAT, turn(2), { session: ID })
     expect(plan).toMatchObject({ session: { pin: 'kept' }, steps: [{ host }] })
   })
@@ -227,7 +229,8 @@ describe('the id of a session', () => {
     seen.push(await router.complete(CHAT, turn(1), { session: ID }))
     seen.push(await router.plan(CHAT, turn(2), { session: ID }))
     sandbox.openrouter.script([fail(503)])
-    seen.push(await router.complete(CHAT, turn(2), { session: ID }).catch((error: Error) => [error.message, error]))
+    const once = { session: ID, limits: { attempts: 1 } }
+    seen.push(await router.complete(CHAT, turn(2), once).catch((error: Error) => [error.message, error]))
     seen.push(sandbox.requests, router.ledger.records, events)
     const text = JSON.stringify(seen)
     expect(text).not.toContain(ID)

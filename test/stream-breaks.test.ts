@@ -10,7 +10,7 @@ import {
   type StreamEvent,
 } from 'modelfirst'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { sumOf } from './support/router.ts'
+import { hasty, sumOf } from './support/router.ts'
 import { eventually, type Received, serve, type TestServer } from './support/server.ts'
 
 /**
@@ -144,8 +144,9 @@ function answer({ body, path, response }: Received): void {
 
 let server: TestServer
 let events: RouterEvent[] = []
-let router: ReturnType<typeof routerTo>
 const unhandled: unknown[] = []
+/** One for all routers, so that no two calls have the same id. */
+const chance = hasty()
 const onUnhandled = (reason: unknown) => void unhandled.push(reason)
 
 function routerTo(url: string, limits: typeof LIMITS = LIMITS) {
@@ -166,17 +167,15 @@ function routerTo(url: string, limits: typeof LIMITS = LIMITS) {
       continue: { ...policy, onBroken: 'continue' },
     },
     on: (event) => void events.push(event),
+    random: chance,
   })
 }
 
 beforeAll(async () => {
   process.on('unhandledRejection', onUnhandled)
   server = await serve(answer)
-  router = routerTo(server.url)
-  await router.ready()
 })
 afterAll(async () => {
-  await router.close()
   await server.close()
   process.off('unhandledRejection', onUnhandled)
 })
@@ -191,6 +190,9 @@ interface Result {
 }
 
 async function run(tried: Case): Promise<Result> {
+  // One for each: what breaks all the time is not asked any more.
+  const router = routerTo(server.url)
+  await router.ready()
   const started = performance.now()
   const stream = router.stream(tried.onBroken, JSON.stringify(tried))
   const heard: StreamEvent[] = []
@@ -211,6 +213,7 @@ async function run(tried: Case): Promise<Result> {
   }
   const milliseconds = performance.now() - started
   const [completion] = await Promise.allSettled([stream.completion])
+  await router.close()
   return { heard, error, text, completion, milliseconds }
 }
 

@@ -26,6 +26,7 @@ import {
   noDone,
   noFinish,
   ok,
+  repeat,
   reset,
   type Sandbox,
   type Step,
@@ -35,6 +36,7 @@ import {
 import OpenAI from 'openai'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { canaries, leaks } from './support/canaries.ts'
+import { hasty } from './support/router.ts'
 import { type Answering, eventually, serve, type TestServer } from './support/server.ts'
 
 const sleep = (milliseconds: number) => new Promise<void>((resolve) => setTimeout(resolve, milliseconds))
@@ -90,6 +92,7 @@ function inSandbox(policy: Partial<TaskPolicy> = {}) {
     providers: sandbox.providers(),
     tasks: { say: { model: MODEL, provider: ['groq', 'openrouter'], ...policy } as TaskPolicy<typeof MODEL, 'groq'> },
     on: (event) => void events.push(event),
+    random: hasty(),
   })
   return { router, events }
 }
@@ -142,13 +145,14 @@ describe('before anything is seen', () => {
 
   test('when every way fails, the error has them all, and it is no broken stream', async () => {
     const { router } = inSandbox()
-    sandbox.groq.script([fail(500)])
-    sandbox.openrouter.script([fail(502)])
+    sandbox.groq.script([repeat(2, fail(500))])
+    sandbox.openrouter.script([repeat(2, fail(502))])
     const stream = router.stream('say', 'Hi')
     const error = await errorOf(all(stream))
     expect(AttemptsFailedError.is(error)).toBe(true)
     expect(await errorOf(stream.completion)).toBe(error)
-    if (RouterError.is(error)) expect(error.attempts.length).toBe(2)
+    const roles = RouterError.is(error) ? error.attempts.map(({ role }) => role) : []
+    expect(roles).toEqual(['first', 'failover', 'retry', 'retry'])
   })
 
   test('an answer that comes whole although a stream was asked for is handed out at once', async () => {

@@ -1,16 +1,15 @@
 import { describe, expect, it } from 'vitest'
-import { wait } from '../../src/clock.ts'
 import { seeded, virtualClock } from '../../src/sandbox/sandbox.ts'
 
 describe('the virtual clock', () => {
   it('runs what falls due in order, and lets promises settle in between', async () => {
     const clock = virtualClock()
     const heard: string[] = []
-    const { signal } = new AbortController()
+    const wait = (milliseconds: number) => new Promise<void>((resolve) => void clock.timer(milliseconds, resolve))
     const chain = async () => {
-      await wait(clock, 10, signal)
+      await wait(10)
       heard.push(`chain ${clock.now()}`)
-      await wait(clock, 10, signal)
+      await wait(10)
       heard.push(`chain ${clock.now()}`)
     }
     const done = chain()

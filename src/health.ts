@@ -1,0 +1,217 @@
+import { type Allowance, createAllowance } from './allowance.ts'
+import type { HeaderReader } from './answer.ts'
+import { type Breaker, createBreaker } from './breaker.ts'
+import { type Failure, type FailureKind, VERDICTS } from './failure.ts'
+import { frozen } from './frozen.ts'
+import { type Headroom, headroomOf } from './headroom.ts'
+import type { RejectionCode, Step } from './plan.ts'
+
+/** Why an offer is better not asked now. */
+export interface Block {
+  readonly code: RejectionCode
+  readonly because: string
+  /** Monotonic: when that is over, as far as anybody knows. */
+  readonly until: number
+  /** It opens by itself at that time, and waiting for it makes sense; illness is not waited for. */
+  readonly opens: boolean
+}
+
+/** What all calls of a router know of its offers together. Everything else belongs to one call alone. */
+export interface Health {
+  /** Nothing speaks against any offer. */
+  readonly calm: boolean
+  blockOf(step: Step, now: number): Block | null
+  /** An attempt begins; what it gives back belongs to `note`. */
+  begin(step: Step, now: number): number
+  /** How an attempt ended: `null` is well. `headers` tell what is left of the limits. */
+  note(step: Step, ended: Ended, now: number): void
+  /** What may be asked a second time at a provider. */
+  allowance(provider: string): Allowance
+  report(now: number): HealthReport
+}
+
+export interface Ended {
+  /** As `begin` gave it. */
+  readonly epoch: number
+  readonly failure: Failure | null
+  readonly headers: HeaderReader | null
+}
+
+/** One offer as it is known from its last answers. */
+export interface OfferHealth {
+  readonly provider: string
+  readonly model: string
+  /** The hosts it is bound to, behind an aggregator; none: any. */
+  readonly hosts: readonly string[]
+  readonly state: 'well' | 'breaker-open' | 'rate-limited' | 'account-out' | 'retired'
+  readonly because: string | null
+  /** Milliseconds until that is over. */
+  readonly forMs: number | null
+  readonly headroom: { readonly requests: Headroom | null; readonly tokens: Headroom | null }
+}
+
+export interface HealthReport {
+  readonly offers: readonly OfferHealth[]
+}
+
+interface Known {
+  readonly step: Step
+  readonly breaker: Breaker
+  gate: Gate | null
+  headers: HeaderReader | null
+}
+
+interface Account {
+  gate: Gate | null
+  readonly allowance: Allowance
+}
+
+/** Closed for a while. */
+interface Gate {
+  readonly kind: FailureKind
+  readonly until: number
+  /** How often it closed with no word of how long, since the last success. */
+  readonly guesses: number
+}
+
+/** A gate that opens later is not waited for. */
+export const LONGEST_WAIT = 30_000
+const MOST_OFFERS = 10_000
+const HOUR = 3_600_000
+/** Nobody says when an account or a model comes back: it is looked for again after so long. */
+const SHUT_FOR: Partial<Readonly<Record<FailureKind, number>>> = {
+  unauthorized: 300_000,
+  'out-of-credit': 300_000,
+  forbidden: 300_000,
+  'quota-exhausted': 300_000,
+  'model-gone': HOUR,
+}
+const FIRST_GUESS = 1000
+const LONGEST_GUESS = 60_000
+
+const CODES: Partial<Readonly<Record<FailureKind, OfferHealth['state'] & RejectionCode>>> = {
+  unauthorized: 'account-out',
+  'out-of-credit': 'account-out',
+  forbidden: 'account-out',
+  'model-gone': 'retired',
+}
+
+export function createHealth(random: () => number): Health {
+  const offers = new Map<string, Known>()
+  const accounts = new Map<string, Account>()
+  /** Until something has gone wrong for the first time, nobody has to look. */
+  let troubled = false
+
+  function knownOf(step: Step): Known {
+    const key = keyOf(step)
+    const known = offers.get(key)
+    if (known !== undefined) return known
+    const made = { step, breaker: createBreaker(random), gate: null, headers: null }
+    offers.set(key, made)
+    // Model ids may come from outside: what was met first is forgotten first.
+    if (offers.size > MOST_OFFERS) offers.delete(offers.keys().next().value ?? key)
+    return made
+  }
+
+  function accountOf(provider: string): Account {
+    const account = accounts.get(provider)
+    if (account !== undefined) return account
+    const made = { gate: null, allowance: createAllowance() }
+    accounts.set(provider, made)
+    return made
+  }
+
+  function blockOf(step: Step, now: number): Block | null {
+    const gate = closed(accounts.get(step.provider)?.gate, now)
+    if (gate !== null) return shut(gate, now)
+    const known = offers.get(keyOf(step))
+    if (known === undefined) return null
+    const own = closed(known.gate, now)
+    if (own !== null) return shut(own, now)
+    if (known.breaker.admits(now)) return null
+    const { until } = known.breaker
+    const because = now < until ? `it kept failing: asked again ${inTime(until - now)}` : 'another call is finding out'
+    return { code: 'breaker-open', because, until, opens: false }
+  }
+
+  return {
+    get calm() {
+      return !troubled
+    },
+    blockOf,
+    begin: (step, now) => knownOf(step).breaker.begin(now),
+    note(step, { epoch, failure, headers }, now) {
+      const known = knownOf(step)
+      known.headers = headers ?? known.headers
+      const verdict = failure === null ? null : VERDICTS[failure.kind]
+      known.breaker.note(epoch, verdict === null ? true : verdict.blame === 'offer' ? false : null, now)
+      if (failure === null || verdict === null) {
+        if (known.gate !== null && known.gate.until <= now) known.gate = null
+        return
+      }
+      troubled = true
+      // Who is ill and says for how long is left alone for that time, whatever its breaker says.
+      if (verdict.blame === 'nobody' || (verdict.blame === 'offer' && failure.retryAfterMs === null)) return
+      const holder = verdict.blame === 'account' || failure.scope === 'account' ? accountOf(step.provider) : known
+      holder.gate = later(holder.gate, failure, now)
+    },
+    allowance: (provider) => accountOf(provider).allowance,
+    report(now) {
+      const rows = [...offers.values()].map(({ step, headers }): OfferHealth => {
+        const block = blockOf(step, now)
+        const room = (of: 'requests' | 'tokens') => (headers === null ? null : headroomOf(headers, of))
+        return {
+          provider: step.provider,
+          model: step.model,
+          hosts: step.othersAllowed ? [] : step.hosts,
+          state: stateOf(block),
+          because: block?.because ?? null,
+          forMs: block === null ? null : Math.max(0, block.until - now),
+          headroom: { requests: room('requests'), tokens: room('tokens') },
+        }
+      })
+      return frozen<HealthReport>({ offers: rows })
+    },
+  }
+}
+
+/** A variant, and a host that alone may answer, is an offer of its own. */
+function keyOf({ provider, wireModel, hosts, othersAllowed }: Step): string {
+  return othersAllowed ? `${provider} ${wireModel}` : `${provider} ${wireModel} ${hosts.join()}`
+}
+
+function closed(gate: Gate | null | undefined, now: number): Gate | null {
+  return gate != null && gate.until > now ? gate : null
+}
+
+/** The later end counts, so that two calls that ran into the same limit do not open it early for each other. */
+function later(gate: Gate | null, { kind, retryAfterMs }: Failure, now: number): Gate | null {
+  const guesses = gate?.guesses ?? 0
+  const guess = Math.min(FIRST_GUESS * 2 ** guesses, LONGEST_GUESS)
+  const told = retryAfterMs === null ? SHUT_FOR[kind] : Math.min(retryAfterMs, HOUR)
+  // Of several calls that found it closed at the same time, the first has guessed for all.
+  if (told === undefined && closed(gate, now) !== null) return gate
+  const until = now + (told ?? guess)
+  if (gate !== null && gate.until >= until) return gate
+  return { kind, until, guesses: told === undefined ? guesses + 1 : guesses }
+}
+
+function shut({ kind, until }: Gate, now: number): Block {
+  const code = CODES[kind] ?? 'rate-limited'
+  return { code, because: `${VERDICTS[kind].says}: open ${inTime(until - now)}`, until, opens: code === 'rate-limited' }
+}
+
+function stateOf(block: Block | null): OfferHealth['state'] {
+  switch (block?.code) {
+    case 'breaker-open':
+    case 'rate-limited':
+    case 'account-out':
+    case 'retired':
+      return block.code
+  }
+  return 'well'
+}
+
+function inTime(milliseconds: number): string {
+  return milliseconds < 1000 ? `in ${Math.ceil(milliseconds)} ms` : `in ${Math.ceil(milliseconds / 1000)} s`
+}

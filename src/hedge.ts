@@ -1,0 +1,78 @@
+import type { ChatRequest } from './chat.ts'
+import type { Clock } from './clock.ts'
+import type { AttemptResult } from './exchange.ts'
+import { list } from './fields.ts'
+import type { Policy } from './policy.ts'
+
+/** An attempt under way. */
+export interface Trial {
+  /** Settles when its first content is there, or it is over. It never rejects. */
+  readonly started: Promise<void>
+  /** Once it is over; `null` before. */
+  readonly result: AttemptResult | null
+  /** What that is worth to the call, where it is something else. */
+  readonly worth?: AttemptResult | null
+  /** Ends it now, if it is not over: what was used until then is in its result. */
+  stop(): void
+}
+
+export interface Hedging<T extends Trial> {
+  readonly clock: Clock
+  /** Milliseconds after which the first one is late. */
+  readonly afterMs: number
+  /** Starts a second one, if it may be. */
+  second(): T | null
+  /** One of the two is out of it. */
+  lost(result: AttemptResult): void
+}
+
+/**
+ * The trial that counts: the first one, or, when it is late, whichever of two has its first content sooner. The other
+ * is given up, and its result is told. A failure does not win while the other is still under way.
+ */
+export async function hedged<T extends Trial>(first: T, { clock, afterMs, second, lost }: Hedging<T>): Promise<T> {
+  if (await isLate(first, clock, afterMs)) {
+    const rival = second()
+    if (rival !== null) return sooner(first, rival, lost)
+    await first.started
+  }
+  return first
+}
+
+function isLate({ started }: Trial, clock: Clock, afterMs: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const stopTimer = clock.timer(afterMs, () => resolve(true))
+    void started.then(() => {
+      stopTimer()
+      resolve(false)
+    })
+  })
+}
+
+async function sooner<T extends Trial>(first: T, rival: T, lost: (result: AttemptResult) => void): Promise<T> {
+  const ahead = await Promise.race([first.started.then(() => first), rival.started.then(() => rival)])
+  const behind = ahead === first ? rival : first
+  if (ahead.result !== null && ahead.result.failure !== null) {
+    lost(ahead.result)
+    await behind.started
+    return behind
+  }
+  behind.stop()
+  if (behind.result !== null) lost(behind.result)
+  return ahead
+}
+
+/** Whatever was measured: less than this is no delay worth paying twice for. */
+const LEAST_P95 = 1000
+
+/** Milliseconds after which an attempt is late; `null`: no second one is made. */
+export function lateAfter({ hedge }: Policy, request: ChatRequest, p95: number | null): number | null {
+  if (hedge === null || actsElsewhere(request)) return null
+  if (hedge.afterMs !== 'p95') return hedge.afterMs
+  return p95 === null ? null : Math.max(p95, LEAST_P95)
+}
+
+/** Tools that the provider runs do what they do twice. */
+function actsElsewhere({ tools, openrouter }: ChatRequest): boolean {
+  return list(tools).some(({ type }) => type !== 'function') || list(openrouter?.plugins).length > 0
+}
