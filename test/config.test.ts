@@ -1,5 +1,5 @@
 import { inspect } from 'node:util'
-import { ConfigError, compatible, createRouter, groq, openrouter, RouterError } from 'modelfirst'
+import { ConfigError, compatible, createRouter, groq, openrouter, RouterError, when } from 'modelfirst'
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import { leaks } from './support/canaries.ts'
 import { answerOf } from './support/server.ts'
@@ -126,6 +126,31 @@ const POLICIES: Row[] = [
     'expected USD above 0, got a string',
     task({ model: 'small', limits: { maxCostUsd: '1' } }),
   ],
+  ['tasks.say.fallback', 'expected a list of rules', task({ model: 'small', fallback: when('refused').stop() })],
+  ['tasks.say.fallback[1]', 'got a string', task({ model: 'small', fallback: [() => null, 'stop'] })],
+  [
+    'tasks.say.fallback[0]',
+    'end the sentence with a verb such as .nextProvider()',
+    task({ model: 'small', fallback: [when('refused')] }),
+  ],
+  ['tasks.say.hedge', "expected { afterMs: milliseconds or 'p95' }", task({ model: 'small', hedge: 500 })],
+  ['tasks.say.hedge.afterMs', 'got nothing', task({ model: 'small', hedge: {} })],
+  [
+    'tasks.say.hedge.afterMs',
+    'expected milliseconds above 0, or "p95"',
+    task({ model: 'small', hedge: { afterMs: 0 } }),
+  ],
+  ['tasks.say.hedge.maxExtraUsd', 'got -1', task({ model: 'small', hedge: { afterMs: 1, maxExtraUsd: -1 } })],
+  ['tasks.say.hedge.after', 'did you mean "afterMs"?', task({ model: 'small', hedge: { after: 1 } })],
+  ['when', 'did you mean "rate-limited"?', () => when('rate-limit' as Anything)],
+  ['when', 'got an empty array', () => when([])],
+  ['when', 'got a number', () => when(429 as Anything)],
+  ['when(…).retry', 'got 0', () => when('refused').retry(0)],
+  ['when(…).retry', 'got 1.5', () => when('refused').retry(1.5)],
+  ['when(…).retry', 'got Infinity', () => when('refused').retry(Number.POSITIVE_INFINITY)],
+  ['when(…).wait', 'got -1', () => when('refused').wait(-1)],
+  ['when(…).wait', 'got NaN', () => when('refused').wait(Number.NaN)],
+  ['when(…).wait', 'got a string', () => when('refused').wait('5s' as Anything)],
   ['tasks.say.data.retention', 'expected "zero"', task({ model: 'small', data: { retention: 'none' } })],
   ['tasks.say.request', 'expected an object of request settings', task({ model: 'small', request: 'hot' })],
   ['task', 'unknown task "sya": expected one of say; did you mean "say"?', () => complete('sya')],
