@@ -18,7 +18,7 @@ interface Result {
   readonly hung: boolean
 }
 
-const AT_ONCE = { memory: 24, loopback: 8 }
+const AT_ONCE = { memory: 64, loopback: 12 }
 /** Units in a millisecond of the real clock. */
 const PACE = 10
 

@@ -1,3 +1,4 @@
+import { inspect } from 'node:util'
 import { type AttemptRecord, RouterError, StreamBroken, type UsageRecord } from 'modelfirst'
 import { type Canaries, leaks } from '../support/canaries.ts'
 import { sumOf } from '../support/router.ts'
@@ -181,7 +182,7 @@ function atTheWall(cell: Cell, { sent, calls }: Observed, secrets: Canaries): st
     if (headers.authorization !== `Bearer ${KEY(secrets, provider)}`) problems.push(`${provider} was sent another key`)
     if (body.includes(secrets.session) || JSON.stringify(headers).includes(secrets.session))
       problems.push(`${provider} was told the session`)
-    const { data } = policy ?? {}
+    const data = policy?.data ?? cell.given.calls?.[0]?.options?.data
     const said = preferencesIn(body)
     if (data?.training === 'deny' && terms[provider]?.training !== false && said.data_collection !== 'deny') {
       problems.push(`${provider} may train on it`)
@@ -204,11 +205,10 @@ export function leaksOf({ calls, events, records }: Observed, secrets: Canaries)
   const { answer, ...never } = secrets
   const found = calls.flatMap(({ error }) => {
     if (error === null) return []
+    if (!StreamBroken.is(error)) return leaks({ error }, secrets)
     // What was seen of an answer is in `partial`, which nobody prints by accident.
-    const told = StreamBroken.is(error)
-      ? { ...error, text: [error.message, error.stack, JSON.stringify(error)] }
-      : error
-    return [...leaks({ error }, never), ...leaks({ told }, { answer })]
+    const told = [error.message, error.stack, String(error), inspect(error), JSON.stringify(error)].join()
+    return [...leaks({ error }, never), ...(told.includes(answer) ? ['answer in a broken stream'] : [])]
   })
   // Plain data has no other way to come out; plans have one more.
   const plain = JSON.stringify([events, records]) + events.map((event) => ('plan' in event ? String(event.plan) : ''))

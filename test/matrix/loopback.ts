@@ -3,6 +3,7 @@ import type { AddressInfo, Socket } from 'node:net'
 import { gzipSync } from 'node:zlib'
 import type { Playing } from './memory.ts'
 import { type Act, GRACE } from './script.ts'
+import { type Insecure, insecure } from './secure.ts'
 
 export interface Loopback {
   readonly url: string
@@ -20,10 +21,13 @@ const NOWHERE = `http://${'x'.repeat(64)}.test/v1`
 /** The script on a real socket. */
 export async function loopback({ clock, fill, next }: Playing): Promise<Loopback> {
   const acts: Act[] = []
+  const others: Insecure[] = []
   const sockets = new Set<Socket>()
   const open = new Map<object, Socket>()
   const server = createServer(async (request, response) => {
     const { socket } = request
+    const act = acts[Number(request.headers['x-act'])] ?? []
+    if (act[0]?.do === 'unread') return
     try {
       for await (const _ of request) {
         // Only that it is all there counts: what it says was seen when it was sent.
@@ -35,7 +39,7 @@ export async function loopback({ clock, fill, next }: Playing): Promise<Loopback
     const key = {}
     open.set(key, socket)
     response.on('close', () => open.delete(key))
-    await play(acts[Number(request.headers['x-act'])] ?? [], { response, socket })
+    await play(act, { response, socket })
   })
   server.on('connection', (socket) => {
     sockets.add(socket)
@@ -79,6 +83,8 @@ export async function loopback({ clock, fill, next }: Playing): Promise<Loopback
       switch (step.do) {
         case 'refuse':
         case 'unknown-host':
+        case 'insecure':
+        case 'unread':
           return
         case 'raw':
           socket.end(step.text)
@@ -131,14 +137,29 @@ export async function loopback({ clock, fill, next }: Playing): Promise<Loopback
     }
   }
 
+  async function baseOf(act: Act): Promise<string> {
+    const first = act.find((step) => step.do !== 'wait')
+    switch (first?.do) {
+      case 'refuse':
+        return NOBODY
+      case 'unknown-host':
+        return NOWHERE
+      case 'insecure': {
+        const other = await insecure(first.how)
+        others.push(other)
+        return other.url
+      }
+    }
+    return url
+  }
+
   return {
     url,
-    fetch(target, init) {
+    async fetch(target, init) {
       const headers = new Headers(init.headers)
       const act = next({ headers: Object.fromEntries(headers), body: typeof init.body === 'string' ? init.body : null })
       headers.set('x-act', String(acts.push(act) - 1))
-      const first = act.find((step) => step.do !== 'wait')?.do
-      const base = first === 'refuse' ? NOBODY : first === 'unknown-host' ? NOWHERE : url
+      const base = await baseOf(act)
       return fetch(target.replace(url, base), { ...init, headers })
     },
     get busy() {
@@ -147,6 +168,7 @@ export async function loopback({ clock, fill, next }: Playing): Promise<Loopback
     async close() {
       const over = new Promise<void>((done) => server.close(() => done()))
       for (const socket of sockets) socket.destroy()
+      for (const other of others) other.close()
       await over
     },
   }

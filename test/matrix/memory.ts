@@ -1,6 +1,7 @@
 import type { Wire, WireReply, WireRequest } from 'modelfirst'
 import type { Watched } from './clocks.ts'
 import { type Act, GRACE } from './script.ts'
+import { CODES } from './secure.ts'
 
 export interface Playing {
   readonly clock: Watched
@@ -77,6 +78,10 @@ export function memoryWire({ clock, fill, next }: Playing): MemoryWire {
               return fail(fetchFailed('ECONNREFUSED', 'connect ECONNREFUSED 127.0.0.1:1'))
             case 'unknown-host':
               return fail(fetchFailed('ENOTFOUND', 'getaddrinfo ENOTFOUND host'))
+            case 'insecure':
+              return fail(fetchFailed(CODES[step.how], 'no secure connection'))
+            case 'unread':
+              break
             case 'raw':
               return fail(fetchFailed('HPE_INVALID_CONSTANT', 'Expected HTTP/'))
             case 'wait':

@@ -1,3 +1,5 @@
+import type { Insecurity } from './secure.ts'
+
 /**
  * What a server does with one request, step by step. The same script is played by real sockets and by a wire in memory,
  * so it speaks of bytes, headers and connections, and of nothing that only one of them has. Times are units of the
@@ -8,6 +10,10 @@ export type Step =
   | { readonly do: 'refuse' }
   /** The address has no number. */
   | { readonly do: 'unknown-host' }
+  /** The address begins with https, and is not what that promises. */
+  | { readonly do: 'insecure'; readonly how: Insecurity }
+  /** The request is not taken: it stays on its way. */
+  | { readonly do: 'unread' }
   | { readonly do: 'wait'; readonly ms: number }
   | {
       readonly do: 'head'

@@ -27,17 +27,22 @@ const FAULTS: Readonly<Record<Mode, readonly Fault[]>> = {
 }
 
 export const BEFORE: readonly Cell[] = (['whole', 'stream'] as const).flatMap((mode) =>
-  FAULTS[mode].flatMap((fault) => [another(mode, fault), once(mode, fault)]),
+  FAULTS[mode].flatMap((fault) =>
+    isHeavy(fault.act) ? [another(mode, fault)] : [another(mode, fault), once(mode, fault), alone(mode, fault)],
+  ),
 )
 
 /** Another provider has the same model. */
 function another(mode: Mode, fault: Fault): Cell {
   const { what, act, kind, goes, silent, known } = fault
-  const stays = goes === 'stop' || goes === 'model' || goes === 'larger'
-  const expected: Expected = stays
-    ? { outcome: kind, attempts: [lineOf(fault)] }
-    : { outcome: 'ok', attempts: [lineOf(fault), ANSWERED], gaps: [[0, 0]] }
-  const script: Record<string, readonly Act[]> = { first: [act], second: [OK[mode]] }
+  const stays = goes === 'stop' || goes === 'larger'
+  const again = goes === 'model'
+  const expected: Expected = again
+    ? { outcome: kind, attempts: [lineOf(fault), lineOf(fault, 'first', 'retry')], gaps: [[0, 0]] }
+    : stays
+      ? { outcome: kind, attempts: [lineOf(fault)] }
+      : { outcome: 'ok', attempts: [lineOf(fault), ANSWERED], gaps: [[0, 0]] }
+  const script: Record<string, readonly Act[]> = { first: again ? [act, act] : [act], second: [OK[mode]] }
   return {
     title: `${mode} · ${what} · another provider has the model`,
     known,
@@ -57,11 +62,10 @@ function another(mode: Mode, fault: Fault): Cell {
 function once(mode: Mode, fault: Fault): Cell {
   const { what, act, kind, silent, known } = fault
   const limits = { ...(silent && SOON), attempts: 1 }
-  const heavy = isHeavy(act)
   return {
     title: `${mode} · ${what} · one attempt is allowed`,
     known,
-    given: { mode, chain: ['first', 'second'], policy: { limits }, heavy },
+    given: { mode, chain: ['first', 'second'], policy: { limits } },
     script: { first: [act] },
     expect: [
       {
@@ -70,6 +74,31 @@ function once(mode: Mode, fault: Fault): Cell {
         ...(silent && { totalMs: mode === 'stream' ? [3000, 3000] : [12_000, 12_000] }),
       },
     ],
+  }
+}
+
+/** There is nothing else: what makes sense to ask again is asked again after a pause, once. */
+function alone(mode: Mode, fault: Fault): Cell {
+  const { what, act, kind, goes, again, silent, known } = fault
+  const given = {
+    mode,
+    chain: ['first'],
+    policy: silent ? { limits: SOON } : {},
+    random: () => 0.5,
+    heavy: isHeavy(act),
+  }
+  const title = `${mode} · ${what} · nobody else has the model`
+  if (again === 0) {
+    return { title, known, given, script: { first: [act] }, expect: [{ outcome: kind, attempts: [lineOf(fault)] }] }
+  }
+  // Half of what the pause may be; a limit without a hint closes its gate for a second; another shape needs no pause.
+  const pause = goes === 'model' ? 0 : kind === 'rate-limited' ? 1050 : 250
+  return {
+    title,
+    known,
+    given,
+    script: { first: [act, OK[mode]] },
+    expect: [{ outcome: 'ok', attempts: [lineOf(fault), 'first retry ok 200 yes'], gaps: [[pause, pause]] }],
   }
 }
 

@@ -172,7 +172,7 @@ interface Timed {
 const timed = (mode: Mode, what: string, rest: Omit<Timed, 'mode' | 'what'>): Timed => ({ mode, what, ...rest })
 const endless = (act: Act) => [...act.slice(0, -1), HANG]
 const TIMED_OUT = 'first first timed-out - maybe'
-const DRIPS = [head(200, SSE_TYPE), say(ROLE), repeat(chunk({ content: 'x' }), 200)]
+const DRIPS = [head(200, SSE_TYPE), say(ROLE + chunk({ content: 'So: ' })), repeat(chunk({ reasoning: 'Hm.' }), 200)]
 
 /** Time is up, in each place where it can be. */
 const TIMES: readonly Timed[] = [
@@ -263,8 +263,8 @@ const TIMES: readonly Timed[] = [
     expected: {
       outcome: 'timed-out',
       attempts: ['first first timed-out 200 maybe'],
-      shown: 'text',
-      error: 'StreamBroken',
+      shown: 'text reasoning',
+      text: 'So: ',
       totalMs: [3000, 3000],
     },
   }),
@@ -428,4 +428,34 @@ const READ: readonly Cell[] = READS.map(({ what, first, second, call, onBroken, 
   expect: [expected],
 }))
 
-export const ENDINGS: readonly Cell[] = [...ABORTS.map(cellOf), ...LATE.map(lateCell), ...CLOSED, ...TIMED, ...READ]
+/** A request of megabytes that is not taken stays on its way. */
+const HUGE = 'word '.repeat(1_600_000)
+const UPLOADS: readonly Cell[] = (['whole', 'stream'] as const).flatMap((mode): Cell[] => [
+  {
+    title: `${mode} · a request that is not taken · time is up`,
+    given: {
+      mode,
+      chain: ['first'],
+      policy: { limits: { timeoutMs: 5000 } },
+      calls: [{ input: HUGE }],
+      heavy: true,
+    },
+    script: { first: [[{ do: 'unread' }, HANG]] },
+    expect: [{ outcome: 'timed-out', attempts: [TIMED_OUT], totalMs: [5000, 5000] }],
+  },
+  {
+    title: `${mode} · a request that is not taken · the caller gives up`,
+    given: { mode, chain: ['first'], policy: {}, calls: [{ input: HUGE, abort: { at: 4000 } }], heavy: true },
+    script: { first: [[{ do: 'unread' }, HANG]] },
+    expect: [{ outcome: 'canceled', attempts: WAITING, totalMs: [4000, 4000] }],
+  },
+])
+
+export const ENDINGS: readonly Cell[] = [
+  ...UPLOADS,
+  ...ABORTS.map(cellOf),
+  ...LATE.map(lateCell),
+  ...CLOSED,
+  ...TIMED,
+  ...READ,
+]

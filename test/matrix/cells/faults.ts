@@ -75,6 +75,10 @@ const JUST_JSON = { 'content-type': 'application/json' }
 export const CONNECTIONS: readonly Fault[] = [
   fault('the connection is refused', [REFUSE], ['unreachable', null, 'no', 'on', 1]),
   fault('the address is unknown', [UNKNOWN_HOST], ['unreachable', null, 'no', 'on', 1]),
+  fault('the certificate is nobody’s', [{ do: 'insecure', how: 'untrusted' }], ['unreachable', null, 'no', 'on', 1]),
+  fault('nothing secure listens there', [{ do: 'insecure', how: 'plain' }], ['unreachable', null, 'maybe', 'on', 1]),
+  fault('no secure connection is agreed on', [{ do: 'insecure', how: 'alert' }], ['unreachable', null, 'maybe', 'on', 1]),
+  fault('the connection is reset before it is secure', [{ do: 'insecure', how: 'reset' }], ['unreachable', null, 'maybe', 'on', 1]),
   fault('the connection is reset before the headers', [wait(20), RESET], ['unreachable', null, 'maybe', 'on', 1]),
   fault('the connection is closed before the headers', [wait(20), CLOSE], ['unreachable', null, 'maybe', 'on', 1]),
   fault('the answer is no HTTP', [{ do: 'raw', text: '220 smtp ESMTP\r\n' }], ['unreachable', null, 'maybe', 'on', 1]),

@@ -108,36 +108,22 @@ function answerOf(vendor: Vendor, mode: Mode): Act {
 
 const OTHER: Readonly<Record<Vendor, Vendor>> = { groq: 'openrouter', openrouter: 'groq' }
 
-function cellOf(
-  vendor: Vendor,
-  mode: Mode,
-  { what, status, content, headers, kind, seen, goes, retryAfterMs }: Said,
-): Cell {
+function cellsOf(vendor: Vendor, mode: Mode, said: Said): Cell[] {
+  const { what, status, content, headers, kind, seen, goes, retryAfterMs } = said
   const other = OTHER[vendor]
-  const line = `${vendor} first ${kind} ${seen ?? status} no`
-  const script = {
-    [vendor]: [body(status, content, headers)],
-    ...(goes === 'on' && { [other]: [answerOf(other, mode)] }),
-  }
-  const expected: Expected =
-    goes === 'on'
-      ? { outcome: 'ok', attempts: [line, `${other} failover ok 200 yes`] }
-      : { outcome: kind, attempts: [line] }
-  const alone: Expected = { outcome: kind, attempts: [line], retryAfterMs: retryAfterMs ?? null }
-  return {
-    title: `${mode} · ${vendor} · ${what}`,
-    given: {
-      mode,
-      chain: [vendor, other],
-      policy: {},
-      calls: goes === 'on' ? [{}, { options: { limits: { attempts: 1 } } }] : [{}],
-    },
-    script:
-      goes === 'on'
-        ? { ...script, [vendor]: [body(status, content, headers), body(status, content, headers)] }
-        : script,
-    expect: goes === 'on' ? [expected, alone] : [expected],
-  }
+  const attempts = [`${vendor} first ${kind} ${seen ?? status} no`]
+  const act = body(status, content, headers)
+  const cell = (place: string, attemptsLeft: number, script: Cell['script'], expected: Expected): Cell => ({
+    title: `${mode} · ${vendor} · ${what} · ${place}`,
+    given: { mode, chain: [vendor, other], policy: { limits: { attempts: attemptsLeft } } },
+    script,
+    expect: [expected],
+  })
+  const stopped: Expected = { outcome: kind, attempts, retryAfterMs: retryAfterMs ?? null }
+  const alone = cell('one attempt is allowed', 1, { [vendor]: [act] }, stopped)
+  if (goes === 'stop') return [alone, cell('the other has the model', 4, { [vendor]: [act] }, stopped)]
+  const goesOn: Expected = { outcome: 'ok', attempts: [...attempts, `${other} failover ok 200 yes`], gaps: [[0, 0]] }
+  return [alone, cell('the other has the model', 4, { [vendor]: [act], [other]: [answerOf(other, mode)] }, goesOn)]
 }
 
 /** In the middle of a stream; what OpenRouter's insurance covers costs nothing. */
@@ -185,7 +171,7 @@ const PLAIN: readonly Cell[] = EACH.flatMap((vendor) =>
 )
 
 export const SAID: readonly Cell[] = [
-  ...EACH.flatMap((vendor) => MODES.flatMap((mode) => VENDORS[vendor].map((said) => cellOf(vendor, mode, said)))),
+  ...EACH.flatMap((vendor) => MODES.flatMap((mode) => VENDORS[vendor].flatMap((said) => cellsOf(vendor, mode, said)))),
   ...IN_STREAMS,
   ...PLAIN,
 ]
