@@ -10,8 +10,8 @@ import {
 import type { AttemptResult, Call } from './exchange.ts'
 import { type Failure, VERDICTS } from './failure.ts'
 import type { Plan } from './plan.ts'
-import type { Outcome } from './runner.ts'
 import type { UsageRecord } from './usage.ts'
+import type { Outcome } from './walk.ts'
 
 /** What a call throws, once, when everything else is settled. */
 export interface Ending {
@@ -52,7 +52,8 @@ export function errorOf({ call, plan, outcome, usage, partial = null, broke = nu
     const message = `${task} stopped after ${times(attempts.length)}: the next one could break ${limit}; raise it or set a smaller max_tokens`
     return new BudgetError(message, parts)
   }
-  const message = `${task} failed after ${times(attempts.length)}: ${where}${why}`
+  const when = attempts.length === 0 ? 'before anything was sent' : `after ${times(attempts.length)}`
+  const message = `${task} failed ${when}: ${where}${why}`
   return new AttemptsFailedError(message, parts)
 }
 
@@ -61,7 +62,9 @@ function sentence(failure: Failure): string {
   const codes = [failure.status, failure.code].filter((part) => part !== null && part !== undefined)
   const answered = codes.length === 0 ? '' : ` (${codes.join(', ')})`
   const words = failure.detail ? `: "${failure.detail}"` : ''
-  return `${says}${answered}${words}; ${advice}`
+  const { retryAfterMs } = failure
+  const longer = retryAfterMs === null ? '' : `, for ${Math.ceil(retryAfterMs / 1000)} s more`
+  return `${says}${answered}${longer}${words}; ${advice}`
 }
 
 function rejections({ rejected }: Plan): string {

@@ -24,11 +24,12 @@ import { makePlan, type Planned, waysTo } from './planner.ts'
 import { type Limits, type Policy, policyOf, type TaskPolicy, tightened } from './policy.ts'
 import type { Provider } from './provider.ts'
 import { type Refreshed, type RefreshOptions, refresh } from './refresh.ts'
-import { createWalk, type Outcome, run } from './runner.ts'
+import { run } from './runner.ts'
 import { createSessions } from './session.ts'
 import { recordOf } from './settle.ts'
 import { type CatalogOptions, stock } from './stock.ts'
 import type { UsageRecord } from './usage.ts'
+import { createWalk, type Outcome } from './walk.ts'
 import { offerKey, type Way } from './way.ts'
 
 export type Sink = (record: UsageRecord) => void | Promise<void>
@@ -184,7 +185,7 @@ export function createRouter<
     return {
       call,
       plan,
-      walk: createWalk({ call, ways, events, health, more }),
+      walk: createWalk({ call, ways, rejected: plan.rejected, events, health, more }),
       hedgeAfterMs: ({ way, request }: Order) => lateAfter(policy, request, paces.p95(paceKey(way, how))),
       settle(outcome: Outcome) {
         cancellation.release()

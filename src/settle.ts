@@ -3,7 +3,6 @@ import type { AttemptResult, Call } from './exchange.ts'
 import { type Cost, type Interval, sum, toUsd } from './money.ts'
 import type { Plan } from './plan.ts'
 import { sameHost } from './provider-rule.ts'
-import type { Outcome } from './runner.ts'
 import {
   type Alternative,
   cacheOf,
@@ -14,6 +13,7 @@ import {
   sumTokens,
   type UsageRecord,
 } from './usage.ts'
+import type { Outcome } from './walk.ts'
 import type { Way } from './way.ts'
 
 /** What a record is made of. */

@@ -10,9 +10,10 @@ import { continuing, type Glue, placeOf, plain, restarting, type StreamEvent } f
 import type { Trial } from './hedge.ts'
 import { openLive } from './live.ts'
 import type { Plan } from './plan.ts'
-import { type Outcome, run, type Walk } from './runner.ts'
+import { run } from './runner.ts'
 import { seamOf } from './seam.ts'
 import type { UsageRecord } from './usage.ts'
+import type { Outcome, Walk } from './walk.ts'
 
 interface Ended {
   readonly answer: Answer | null

@@ -1,0 +1,214 @@
+import { createBudget, LEAST_TIME, worstOf } from './budget.ts'
+import { type Cancelable, createCancellation, pause } from './cancellation.ts'
+import { firstTurn, type Situation, type Tried, type Turn, turnByMove, turnByVerdict } from './chain.ts'
+import type { Events } from './events.ts'
+import type { AttemptResult, Call, Order } from './exchange.ts'
+import { type Failure, failure } from './failure.ts'
+import type { Block, Health } from './health.ts'
+import { fromUsd } from './money.ts'
+
+import type { Rejection } from './plan.ts'
+import { movesOf } from './rules.ts'
+import { requestAt } from './settings.ts'
+import { isSame, type Way } from './way.ts'
+
+/** How a call ended: every attempt in order, and the answer or the failure that decided it. */
+export interface Outcome {
+  readonly attempts: readonly AttemptResult[]
+  readonly won: AttemptResult | null
+  readonly failure: Failure | null
+}
+
+/** The walk along a plan: which attempt comes next is decided here and nowhere else, for answers and for streams. */
+export interface Walk {
+  /** The next attempt, as `adapted` makes it, when its time has come; `null` when the call is over. */
+  next(adapted?: (order: Order) => Order): Promise<Order | null>
+  /** A second attempt beside one that is late, at another provider; `null` where none may be made. */
+  beside(late: Order): Order | null
+  /**
+   * What came of an attempt, told once, and what it is worth to the call when that is something else. One that lost
+   * against another does not decide what comes next.
+   */
+  note(result: AttemptResult, more?: { readonly worth?: AttemptResult; readonly lost?: boolean }): void
+  /** No further attempt; a pause ends. */
+  stop(): void
+  outcome(): Outcome
+}
+
+/** What a walk follows, besides the call itself. */
+export interface Course {
+  readonly call: Call
+  readonly ways: readonly Way[]
+  /** What the plan could not use, and why. */
+  readonly rejected: readonly Rejection[]
+  readonly events: Events
+  readonly health: Health
+  /** Ways that the plan does not have, under the same policy. */
+  more(model: string, provider?: string): readonly Way[]
+}
+
+export function createWalk({ call, ways, rejected, events, health, more }: Course): Walk {
+  const { clock } = call
+  const budget = createBudget(call)
+  const attempts: AttemptResult[] = []
+  const left = [...ways]
+  const tried: Tried[] = []
+  const epochs: number[] = []
+  let halt: Cancelable | null = null
+  let stopped = false
+  let failed: Tried | null = null
+  let won: AttemptResult | null = null
+  let last: Failure | null = ways.length === 0 ? noWay(rejected) : null
+
+  function situation(of: Tried): Situation {
+    return {
+      now: clock.now(),
+      latest: call.deadline - LEAST_TIME,
+      failed: of,
+      tried,
+      left,
+      blockOf,
+      mayRepeat: ({ step }) => health.allowance(step.provider).allows(clock.now()),
+      random: call.random,
+      more,
+    }
+  }
+
+  function blockOf({ step }: Way) {
+    return health.calm ? null : health.blockOf(step, clock.now())
+  }
+
+  async function turn(): Promise<Turn | null> {
+    if (failed === null) {
+      return firstTurn(left, { now: clock.now(), latest: call.deadline - LEAST_TIME, blockOf, random: call.random })
+    }
+    for (const rule of call.policy.fallback) {
+      const standing = Object.freeze({
+        attempts: attempts.map(({ record }) => record),
+        left: left.map(({ step }) => step),
+        retried: failed.times - 1,
+        remainingMs: budget.remaining,
+      })
+      for (const move of await movesOf(rule, { failure: failed.failure, standing }, { ...call, events })) {
+        const made = turnByMove(move, situation(failed))
+        if (made === 'stop') return null
+        if (made !== null) return made
+      }
+    }
+    return turnByVerdict(situation(failed))
+  }
+
+  async function until(at: number): Promise<void> {
+    halt ??= createCancellation(undefined, call.cancellation)
+    // Timers may strike early.
+    while (!halt.canceled && clock.now() < at) await pause(clock, at - clock.now(), halt)
+  }
+
+  function begin({ way, role, because }: Turn, adapted: (order: Order) => Order): Order {
+    const planned = left.indexOf(way)
+    if (planned !== -1) left.splice(planned, 1)
+    const n = budget.reserve(way)
+    epochs[n] = health.begin(way.step, clock.now())
+    const allowance = health.allowance(way.step.provider)
+    if (role === 'retry' || role === 'hedge') allowance.spend(clock.now())
+    else allowance.earn()
+    const othersMayFollow = left.length > 0 && budget.attemptsLeft > 0
+    const timeLimit = othersMayFollow ? budget.remaining / 2 : budget.remaining
+    const { provider, settings: candidate } = way
+    const request = requestAt(call.request, call.settings, { provider: provider.settings, candidate })
+    const order = adapted({ way, role, because, request, n, timeLimit })
+    if (events.heard) {
+      const { model, provider } = way.step
+      events.emit({ type: 'attempt-start', call: call.id, n, role: order.role, model, provider })
+    }
+    return order
+  }
+
+  function retire({ step, offer }: Way): void {
+    const { model, provider } = step
+    const { successor } = offer
+    if (events.heard) events.emit({ type: 'model-retired', call: call.id, model, provider, successor })
+    if (successor === null) return
+    const known = (way: Way) => left.some((each) => isSame(each, way)) || tried.some((each) => isSame(each.way, way))
+    // Who else has the model comes before what came after it.
+    const after = left.findLastIndex((way) => way.step.model === model)
+    left.splice(after + 1, 0, ...more(successor).filter((way) => !known(way)))
+  }
+
+  return {
+    async next(adapted = asItIs) {
+      if (stopped || ways.length === 0) return null
+      // Nobody is asked what to do when there is nothing that could be done.
+      const turned = call.cancellation.canceled || budget.attemptsLeft === 0 ? null : await turn()
+      if (turned === null) {
+        if (call.cancellation.canceled) last = failure('canceled')
+        // Nothing was tried: all is closed for longer than anybody waits.
+        last ??= closed(left, blockOf, clock.now())
+        return null
+      }
+      if (turned.at > clock.now()) await until(turned.at)
+      if (stopped) return null
+      const refused = budget.refusal(turned.way)
+      if (refused === null) return begin(turned, adapted)
+      last = last === null || refused.kind === 'canceled' || refused.code === 'cost' ? refused : last
+      return null
+    },
+    beside(late) {
+      const { maxExtraUsd } = call.policy.hedge ?? { maxExtraUsd: null }
+      const way = left.find((each) => {
+        if (each.step.provider === late.way.step.provider || blockOf(each) !== null) return false
+        const worst = worstOf(each)
+        return maxExtraUsd === null || (worst !== null && worst <= fromUsd(maxExtraUsd))
+      })
+      if (stopped || way === undefined || budget.refusal(way) !== null) return null
+      if (!health.allowance(way.step.provider).allows(clock.now())) return null
+      const { model, provider } = late.way.step
+      return begin({ way, role: 'hedge', because: `${model} at ${provider} is late`, at: clock.now() }, asItIs)
+    },
+    note(result, { worth = result, lost = false } = {}) {
+      const { way, record, cost, headers } = result
+      if (attempts.some((noted) => noted.record.n === record.n)) return
+      const now = clock.now()
+      attempts.push(worth)
+      budget.settle(record.n, cost)
+      health.note(way.step, { epoch: epochs[record.n] ?? 0, failure: result.failure, headers }, now)
+      if (events.heard) events.emit({ type: 'attempt-end', call: call.id, attempt: worth.record })
+      if (worth.failure === null) {
+        won = worth
+        last = null
+        return
+      }
+      const index = tried.findIndex((each) => each.way === way)
+      const times = (tried[index]?.times ?? 0) + 1
+      const once = { way, times, failure: worth.failure, endedAt: now }
+      if (index !== -1) tried.splice(index, 1)
+      tried.push(once)
+      if (worth.failure.kind === 'model-gone') retire(way)
+      if (lost) return
+      failed = once
+      last = worth.failure
+    },
+    stop() {
+      stopped = true
+      halt?.cancel(undefined)
+    },
+    outcome() {
+      halt?.release()
+      attempts.sort((one, other) => one.record.n - other.record.n)
+      return { attempts, won, failure: last }
+    },
+  }
+}
+
+const asItIs = (order: Order) => order
+
+/** Where only limits are in the way, it is said when the first of them is over. */
+function noWay(rejected: readonly Rejection[]): Failure {
+  const waits = rejected.flatMap(({ code, value }) => (code === 'rate-limited' && value !== undefined ? [value] : []))
+  return waits.length === 0 ? failure('no-offer') : failure('rate-limited', { retryAfterMs: Math.min(...waits) })
+}
+
+function closed(left: readonly Way[], blockOf: (way: Way) => Block | null, now: number): Failure {
+  const waits = left.map((way) => (blockOf(way)?.until ?? now) - now)
+  return failure('rate-limited', { retryAfterMs: Math.min(...waits) })
+}
