@@ -6,6 +6,7 @@ import { systemClock } from '../../src/clock.ts'
 import { FAILURE_KINDS } from '../../src/failure.ts'
 import { retryAfter } from '../../src/retry-after.ts'
 import { readError, readText, type WireReply } from '../../src/wires/wire.ts'
+import { leapingClock } from './clock.ts'
 
 const DEEP = process.env.MODELFIRST_DEEP === '1'
 const RUNS = { numRuns: DEEP ? 100_000 : 1000 }
@@ -223,8 +224,10 @@ const providers = [
   openrouter({ wire, models: ['small'] }),
   compatible({ name: 'own', wire, baseURL: 'https://api.example.com/v1', models: ['small'] }),
 ] as const
+const clock = leapingClock()
 const router = createRouter({
   providers,
+  clock,
   tasks: {
     groq: { model: 'small' as string, provider: 'groq', limits: { attempts: 1 } },
     openrouter: { model: 'small' as string, provider: 'openrouter', limits: { attempts: 1 } },
@@ -234,6 +237,7 @@ const router = createRouter({
 const task = fc.constantFrom('groq', 'openrouter', 'own')
 
 function replying(status: number, headers: Record<string, string>, pieces: readonly Uint8Array[]): void {
+  clock.leap()
   reply = () => ({
     status,
     headers: { get: (name) => headers[name] ?? null },
@@ -600,7 +604,8 @@ describe('an address', () => {
           expect(sent.protocol === 'https:' || (sent.protocol === 'http:' && isLocal(sent.hostname))).toBe(true)
           expect(`${sent.username}${sent.password}${sent.search}${sent.hash}`).toBe('')
           expect(sent.pathname).toMatch(/\/models$/)
-          expect(`${baseURL.trim()}${url}`).not.toMatch(/\\|\s|\/\.\.?(\/|$)/)
+          expect(`${baseURL.trim()}${url}`).not.toMatch(/\\|\s/)
+          expect(sent.pathname).not.toMatch(/\/\.\.?(\/|$)/)
         }),
         RUNS,
       )

@@ -2,6 +2,7 @@ import { compatible, createRouter, openrouter, RouterError } from 'modelfirst'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { FAILURE_KINDS } from '../../src/failure.ts'
 import { readHosts, readListing } from '../../src/listing.ts'
+import { leapingClock } from './clock.ts'
 
 const PROTOTYPES = [Object.prototype, Array.prototype, Function.prototype, String.prototype, Promise.prototype]
 const keysOf = () => PROTOTYPES.map((prototype) => Reflect.ownKeys(prototype))
@@ -17,7 +18,9 @@ afterAll(() => {
 /** Answers each request with what the test has put here. */
 let answer = () => new Response()
 const options = { apiKey: 'sk-shapes-0123456789', models: ['small'], fetch: async () => answer() }
+const clock = leapingClock()
 const router = createRouter({
+  clock,
   providers: [openrouter(options), compatible({ ...options, name: 'own', baseURL: 'https://api.example.com/v1' })],
   tasks: {
     first: { model: 'small' as string, provider: 'openrouter', limits: { attempts: 1 } },
@@ -35,6 +38,7 @@ const events = (chunks: readonly string[]) => {
 }
 
 async function outcomeOf(task: (typeof TASKS)[number], streamed: boolean) {
+  clock.leap()
   try {
     return await (streamed ? router.stream(task, 'Hi').completion : router.complete(task, 'Hi'))
   } catch (error) {
