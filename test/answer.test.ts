@@ -4,6 +4,7 @@ import { openai } from '../src/dialects/dialect.ts'
 import { groq } from '../src/dialects/groq.ts'
 import { openrouter } from '../src/dialects/openrouter.ts'
 import { FAILURE_KINDS } from '../src/failure.ts'
+import { runs } from './support/runs.ts'
 
 const dialects = [openai, groq, openrouter]
 const headers = new Headers()
@@ -152,7 +153,7 @@ describe('the reader', () => {
         }
         expect(JSON.stringify(body)).toBe(before)
       }),
-      { numRuns: 1000 },
+      runs(),
     )
   })
 

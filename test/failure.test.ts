@@ -4,6 +4,7 @@ import { openai } from '../src/dialects/dialect.ts'
 import { groq } from '../src/dialects/groq.ts'
 import { openrouter } from '../src/dialects/openrouter.ts'
 import { FAILURE_KINDS, type FailureKind, kindOfStatus, VERDICTS } from '../src/failure.ts'
+import { runs } from './support/runs.ts'
 
 const headers = new Headers()
 const dialects = [openai, groq, openrouter]
@@ -127,7 +128,7 @@ describe('classification', () => {
           if (retryAfterMs !== null) expect(retryAfterMs >= 0 && retryAfterMs <= 86_400_000).toBe(true)
         }
       }),
-      { numRuns: 2000 },
+      runs(),
     )
   })
 
@@ -168,6 +169,7 @@ describe('classification', () => {
           expect(ofOpenAI(echo)).toBe(ofOpenAI('plain'))
         },
       ),
+      runs(),
     )
     const types = fc.constantFrom(
       'invalid_request',
@@ -189,6 +191,7 @@ describe('classification', () => {
           expect(kindWith(echo)).toBe(kindWith('plain'))
         },
       ),
+      runs(),
     )
   })
 })

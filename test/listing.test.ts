@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { loadSnapshot, pack, unpack } from '../src/catalog/snapshot.ts'
 import { readHosts, readListing } from '../src/listing.ts'
+import { runs } from './support/runs.ts'
 
 const SHARED = new URL('../../shared/data/catalog/', import.meta.url)
 const GROQ = new URL('groq-models.2026-08-19.json', SHARED)
@@ -38,6 +39,7 @@ describe('a list of models', () => {
         })
         readHosts({ data: { endpoints: [anything, { tag: 'x', pricing: other }] } })
       }),
+      runs(),
     )
   })
 

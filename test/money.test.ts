@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { type Cost, FREE, fromUsd, sum, toUsd, UNKNOWN } from '../src/money.ts'
 import { price, tariff } from '../src/price.ts'
+import { runs } from './support/runs.ts'
 
 /** Decimal digits as an integer of pico-dollars: no binary fraction is ever in it. */
 function picosOf(decimal: string, places: number): bigint {
@@ -24,7 +25,7 @@ describe('dollars', () => {
       fc.property(digits(12), (decimal) => {
         expect(BigInt(fromUsd(Number(decimal)))).toBe(picosOf(decimal, 12))
       }),
-      { numRuns: 2000 },
+      runs(),
     )
   })
 
@@ -34,6 +35,7 @@ describe('dollars', () => {
         fc.pre(money < 4e15)
         expect(fromUsd(toUsd(money))).toBe(money)
       }),
+      runs(),
     )
     expect(toUsd(fromUsd(0.1) + fromUsd(0.2))).toBe(0.3)
   })
@@ -50,7 +52,7 @@ describe('a price', () => {
         const exact = picosOf(input, 6) * BigInt(prompt) + picosOf(output, 6) * BigInt(completion)
         expect(BigInt(cost)).toBe(exact)
       }),
-      { numRuns: 2000 },
+      runs(),
     )
   })
 
@@ -73,6 +75,7 @@ describe('a sum', () => {
         const grouped = sum([sum(costs.slice(0, at)), sum(costs.slice(at))])
         expect(grouped).toMatchObject({ low: all.low, high: all.high, source: all.source })
       }),
+      runs(),
     )
   })
 
@@ -84,6 +87,7 @@ describe('a sum', () => {
         const least = Math.max(...paid.map(({ source }) => trust.indexOf(source)))
         if (paid.length > 0) expect(sum(costs).source).toBe(trust[least])
       }),
+      runs(),
     )
   })
 

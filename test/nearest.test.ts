@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { nearest } from '../src/nearest.ts'
+import { runs } from './support/runs.ts'
 
 const OPTIONS = ['model', 'provider', 'session', 'limits', 'fallback', 'schema', 'hedge', 'request']
 const MODELS = ['openai/gpt-oss-20b', 'openai/gpt-oss-120b', 'anthropic/claude-sonnet-4.5', 'z-ai/glm-4.6']
@@ -37,6 +38,7 @@ describe('the nearest names', () => {
         const [name = ''] = names
         expect(nearest(name, names, 1)[0]?.toLowerCase()).toBe(name.toLowerCase())
       }),
+      runs(),
     )
   })
 

@@ -23,6 +23,7 @@ import {
 import { fail, repeat, type Sandbox, virtualClock } from 'modelfirst/sandbox'
 import { describe, expect, test } from 'vitest'
 import { type Loose, start, WEATHER } from './sandbox/client.ts'
+import { runs } from './support/runs.ts'
 
 const SMALL = 'openai/gpt-oss-20b'
 const LARGE = 'openai/gpt-oss-120b'
@@ -638,7 +639,8 @@ describe('one plan', () => {
         expect(await other.plan(policy as TaskPolicy, input)).toEqual(plan)
         expect(loose(plan)).toEqual([])
       }),
-      { numRuns: 150 },
+      // Three plans from the whole catalogue.
+      runs(7),
     )
   })
 
@@ -671,7 +673,8 @@ describe('one plan', () => {
           expect([order, others]).toEqual([step?.hosts, step?.othersAllowed])
         })
       }),
-      { numRuns: 150 },
+      // A router and its requests over sockets.
+      runs(7),
     )
     expect(asked).toBeGreaterThan(100)
   })
@@ -720,7 +723,8 @@ describe('the wall of hosts', () => {
           }
         },
       ),
-      { numRuns: 200 },
+      // Routers, sockets and pauses.
+      runs(10),
     )
     expect(answered).toBeGreaterThan(50)
   })

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { bound, type PricedTokens, type PriceList, price, tariff } from '../src/price.ts'
+import { runs } from './support/runs.ts'
 
 const NONE: PricedTokens = { prompt: 0, cachedPrompt: 0, cacheWrite: 0, completion: 0 }
 const sonnet = tariff({ input: 3, output: 15, cachedInput: 0.3, cacheWrite: 3.75 })
@@ -114,6 +115,7 @@ describe('for any prices and tokens', () => {
         expect(cost + discount).toBe(cold)
         expect(discount).toBeLessThanOrEqual(cold)
       }),
+      runs(),
     )
   })
 
@@ -137,6 +139,7 @@ describe('for any prices and tokens', () => {
         }
         expect(cost(both)).toBe(cost(a) + cost(b))
       }),
+      runs(),
     )
   })
 
@@ -155,6 +158,7 @@ describe('for any prices and tokens', () => {
         expect(low).toBeLessThanOrEqual(cost + 2)
         expect(cost).toBeLessThanOrEqual((high ?? 0) + 2)
       }),
+      runs(),
     )
   })
 
@@ -168,6 +172,7 @@ describe('for any prices and tokens', () => {
         expect(low).toBeLessThanOrEqual(cost + 1)
         expect(cost).toBeLessThanOrEqual((high ?? 0) + 1)
       }),
+      runs(),
     )
   })
 })

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { quotable, redactor } from '../src/redact.ts'
+import { runs } from './support/runs.ts'
 
 const KEY = 'gsk_canary/4242+abcd"efgh\\ijklmnop'
 const redact = redactor([KEY])
@@ -30,6 +31,7 @@ describe('a secret', () => {
         // What is left is the neighbours, and at most two letters that the key's edges share with them.
         expect(left.length).toBeLessThanOrEqual(Math.ceil(((before + after) * 4) / 3) + 8)
       }),
+      runs(),
     )
   })
 
@@ -38,6 +40,7 @@ describe('a secret', () => {
       fc.property(secret, fc.lorem(), fc.lorem(), (key, before, after) => {
         expect(redactor([key])(`${before}${key}${after}`)).not.toContain(key)
       }),
+      runs(),
     )
   })
 
@@ -92,7 +95,7 @@ describe("a provider's words", () => {
         const quoted = quotable(`bad: ${words.map((each) => `${before}${each}${after}`).join(' ')}`, words.join(' '))
         for (const each of words) expect(quoted).not.toContain(each)
       }),
-      { numRuns: 500 },
+      runs(),
     )
   })
 

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { clamp, goDuration, retryAfter } from '../src/retry-after.ts'
+import { runs } from './support/runs.ts'
 
 const NOW = Date.UTC(2026, 10, 21, 12, 0, 0)
 const DAY = 86_400_000
@@ -85,7 +86,7 @@ describe('the wait that a provider asks for', () => {
         )
         if (found !== null) expect(found >= 0 && found <= DAY).toBe(true)
       }),
-      { numRuns: 2000 },
+      runs(),
     )
   })
 })
@@ -98,6 +99,7 @@ describe("a duration in Go's words", () => {
         const seconds = ms === 0 ? `${s}` : `${s}.${String(ms).padStart(3, '0')}`
         expect(goDuration(`${h}h${m}m${seconds}s`)).toBeCloseTo(h * 3_600_000 + m * 60_000 + s * 1000 + ms, 6)
       }),
+      runs(),
     )
   })
 

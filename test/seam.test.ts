@@ -4,6 +4,7 @@ import { createAssembly } from '../src/assembly.ts'
 import type { ChatRequest } from '../src/chat.ts'
 import { continuing, type plain, type StreamEvent } from '../src/glue.ts'
 import { continued, type Seam, seamOf, verify } from '../src/seam.ts'
+import { runs } from './support/runs.ts'
 
 const request: ChatRequest = { messages: [{ role: 'user', content: 'Tell me.' }] }
 const from = { model: 'small', provider: 'first', host: null }
@@ -45,7 +46,7 @@ describe('where a text may be taken up', () => {
         if (text.trim() === '') expect(found).toBeNull()
         else expect(`${found?.kept}${found?.dropped}`).toBe(text)
       }),
-      { numRuns: 500 },
+      runs(),
     )
   })
 
@@ -59,7 +60,7 @@ describe('where a text may be taken up', () => {
         expect(isWellFormed(found.kept)).toBe(true)
         expect(isWellFormed(found.dropped)).toBe(true)
       }),
-      { numRuns: 500 },
+      runs(),
     )
   })
 
@@ -97,6 +98,7 @@ describe('where a text may be taken up', () => {
         expect(seam(['Look:', ...before, `${mark}ts`, ...inside].join('\n'))).toBeNull()
         expect(seam(['Look:', ...before, `${mark}ts`, ...inside, mark, 'Done.'].join('\n'))).not.toBeNull()
       }),
+      runs(),
     )
   })
 
@@ -172,7 +174,8 @@ describe('going on', () => {
           expect(glued(broken, inPieces(text.slice(found.kept.length), sizes))).toBe(text)
         }
       }),
-      { numRuns: 100 },
+      // Each run breaks a text off at every place it has.
+      runs(10),
     )
   })
 
@@ -184,7 +187,7 @@ describe('going on', () => {
         if (found === null || found.kept === '' || text.startsWith(found.dropped)) return
         expect(glued(text, inPieces(text, sizes))).toBeNull()
       }),
-      { numRuns: 300 },
+      runs(),
     )
   })
 
@@ -197,7 +200,7 @@ describe('going on', () => {
         const other = `${found.dropped.slice(0, at)}\u2603${found.dropped.slice(at + 1)} and so on`
         expect(glued(text, inPieces(other, sizes))).toBeNull()
       }),
-      { numRuns: 300 },
+      runs(),
     )
   })
 

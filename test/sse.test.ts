@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { createEventReader, EventTooLarge } from '../src/sse.ts'
+import { runs } from './support/runs.ts'
 
 interface Heard {
   readonly data: string
@@ -72,7 +73,8 @@ describe.skipIf(!there)(
         fc.property(cuts, (shares) => {
           expect(hear(cutAt(bytes, shares))).toEqual(events)
         }),
-        { numRuns: 50, seed: 18 },
+        // Once for each of the eighteen cases.
+        { ...runs(20), seed: 18 },
       )
     })
   },
@@ -133,7 +135,7 @@ describe('bytes become events', () => {
         const bytes = bytesOf(`${lines.map((pair) => pair.join('')).join('')}\n\n`)
         expect(hear(cutAt(bytes, shares))).toEqual(hear([bytes]))
       }),
-      { numRuns: 300 },
+      runs(),
     )
   })
 })

@@ -16,6 +16,7 @@ import {
   type Tokens,
   UNKNOWN_TOKENS,
 } from '../src/usage.ts'
+import { runs } from './support/runs.ts'
 
 const MIDNIGHT = 0
 const usd = fc.integer({ min: 0, max: 100_000_000 }).map((micros) => micros / 1e6)
@@ -98,6 +99,7 @@ describe('a cost', () => {
           expect(record).toEqual({ usd: reported, low: reported, high: reported, source: 'reported' })
         },
       ),
+      runs(),
     )
   })
 
@@ -125,7 +127,7 @@ describe('a cost', () => {
         expect(known.low).toBeLessThanOrEqual(real.low)
         expect(known.high).toBeGreaterThanOrEqual(real.low)
       }),
-      { numRuns: 2000 },
+      runs(),
     )
   })
 
@@ -136,6 +138,7 @@ describe('a cost', () => {
         expect(cost.low).toBe(0)
         expect(cost.high).toBeGreaterThanOrEqual(costOf(billOf({ tokens, tariff: tariff(list) })).low)
       }),
+      runs(),
     )
   })
 
@@ -169,7 +172,7 @@ describe('a cost', () => {
           expect(record.source === 'unknown').toBe(high === null)
         },
       ),
-      { numRuns: 2000 },
+      runs(),
     )
   })
 
@@ -205,6 +208,7 @@ describe('the cache', () => {
           source: 'computed',
         })
       }),
+      runs(),
     )
   })
 
@@ -241,6 +245,7 @@ describe('tokens', () => {
           expect(all[key]).toBe(unknown ? null : parts.reduce((total, [tokens]) => total + tokens[key], 0))
         }
       }),
+      runs(),
     )
     expect(sumTokens([])).toEqual(NO_TOKENS)
   })

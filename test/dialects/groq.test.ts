@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { ChatMessage, ChatRequest } from '../../src/chat.ts'
 import { groq } from '../../src/dialects/groq.ts'
+import { runs } from '../support/runs.ts'
 import { anyRequest, target } from './requests.ts'
 
 /** The closed schema of Groq's request, written down from its specification. */
@@ -51,7 +52,8 @@ describe("Groq's requests", () => {
           for (const part of parts) for (const mark of PART_MARKS) expect(part).not.toHaveProperty(mark)
         }
       }),
-      { numRuns: 500 },
+      // Requests with all there is in them take long to make.
+      runs(2),
     )
   })
 
@@ -64,7 +66,8 @@ describe("Groq's requests", () => {
         expect('include_reasoning' in body && 'reasoning_format' in body).toBe(false)
         expect(body.max_tokens).toBeUndefined()
       }),
-      { numRuns: 500 },
+      // Requests with all there is in them take long to make.
+      runs(2),
     )
   })
 
@@ -75,6 +78,8 @@ describe("Groq's requests", () => {
         groq.body(request, gptOss)
         expect(request).toEqual(before)
       }),
+      // Requests with all there is in them take long to make.
+      runs(2),
     )
   })
 

@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { ChatMessage, ChatRequest } from '../../src/chat.ts'
 import { openai } from '../../src/dialects/dialect.ts'
+import { runs } from '../support/runs.ts'
 import { anyRequest, target } from './requests.ts'
 
 const ONLY_OPENROUTER =
@@ -34,7 +35,8 @@ describe('requests to a compatible endpoint', () => {
           }
         }
       }),
-      { numRuns: 300 },
+      // Requests with all there is in them take long to make.
+      runs(2),
     )
   })
 

@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { ChatMessage, ChatRequest } from '../../src/chat.ts'
 import { hostOf, openrouter } from '../../src/dialects/openrouter.ts'
+import { runs } from '../support/runs.ts'
 import { anyRequest, target } from './requests.ts'
 
 const hello: readonly ChatMessage[] = [{ role: 'user', content: 'Hello' }]
@@ -21,6 +22,8 @@ describe("OpenRouter's requests", () => {
         expect(request).toEqual(before)
         expect(body.messages).toBe(request.messages)
       }),
+      // Requests with all there is in them take long to make.
+      runs(2),
     )
   })
 
@@ -36,6 +39,8 @@ describe("OpenRouter's requests", () => {
         expect(body).not.toHaveProperty('openrouter')
         expect(body).not.toHaveProperty('groq')
       }),
+      // Requests with all there is in them take long to make.
+      runs(2),
     )
   })
 

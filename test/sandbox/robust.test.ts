@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { runs } from '../support/runs.ts'
 import { CLAUDE, GPT, post, start, user } from './client.ts'
 
 const anything = fc.jsonValue({ maxDepth: 3 })
@@ -86,7 +87,8 @@ describe.each(['groq', 'openrouter'] as const)('%s in the sandbox', (name) => {
         if (response.status === 200 && stream) expect(text.endsWith('data: [DONE]\n\n')).toBe(true)
         else expect(JSON.parse(text)).toBeTypeOf('object')
       }),
-      { numRuns: 400 },
+      // Each over a socket.
+      runs(5),
     )
     expect((await post(provider, { model: GPT, messages: [user('Still there?')] })).status).toBe(200)
   })

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import { sample } from '../../src/sandbox/schema.ts'
 import { seeded } from '../../src/sandbox/seeded.ts'
+import { runs } from '../support/runs.ts'
 import { ask, CLAUDE, start, user } from './client.ts'
 
 /** zod schemas, one in the other. */
@@ -62,7 +63,7 @@ describe('a made-up value', () => {
         const value = sample(z.toJSONSchema(schema), seeded(seed))
         expect(schema.safeParse(value).error).toBeUndefined()
       }),
-      { numRuns: 500 },
+      runs(),
     )
   })
 
