@@ -5,6 +5,7 @@ import { OpenAI } from 'openai'
 import { describe, expect, test, vi } from 'vitest'
 import { canaries, leaks, outputsOf } from '../support/canaries.ts'
 import { answerOf } from '../support/server.ts'
+import { leapingClock } from './clock.ts'
 
 /** So much of a key in a row is a key to whoever finds it. */
 const PART = 12
@@ -88,6 +89,7 @@ describe.each(Object.keys(WAYS))('a key that a provider repeats in %s', (way) =>
     const key = freshKey()
     const told = FORMS[form]?.(key) ?? ''
     const heard: RouterEvent[] = []
+    const clock = leapingClock()
     const provider = compatible({
       name: 'own',
       baseURL: 'https://api.example.com/v1',
@@ -98,11 +100,14 @@ describe.each(Object.keys(WAYS))('a key that a provider repeats in %s', (way) =>
     const router = createRouter({
       providers: [provider],
       tasks: { say: { model: 'small', limits: { attempts: 1 } } },
+      clock,
       on: (event) => void heard.push(event),
     })
     const whole = await router.complete('say', 'Hi').catch((error: unknown) => error)
+    clock.leap()
     const stream = router.stream('say', 'Hi')
     const broken = await stream.completion.catch((error: unknown) => error)
+    clock.leap()
     const page = await router.stream('say', 'Hi').toResponse().text()
     expect(RouterError.is(broken)).toBe(true)
     const seen = { whole, broken, page, heard, router, provider, records: router.ledger.records }
