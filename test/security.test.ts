@@ -252,13 +252,21 @@ describe('what a terminal would obey', () => {
 
 describe('nobody else notices', () => {
   test('a call changes nothing that is shared by the whole process', async () => {
+    const ids = new Map<unknown, number>()
+    const idOf = (value: unknown) => {
+      if (!ids.has(value)) ids.set(value, ids.size)
+      return ids.get(value)
+    }
     const shared = () => ({
       globals: Reflect.ownKeys(globalThis),
       fetch: globalThis.fetch,
       timers: [setTimeout, clearTimeout, setInterval, queueMicrotask],
       parse: [JSON.parse, JSON.stringify, Math.random, Date.now, performance.now],
-      prototypes: [Object, Array, Promise, Error, Response, Request, Headers, ReadableStream].map((each) =>
-        Object.getOwnPropertyDescriptors(each.prototype),
+      prototypes: [Object, Array, Promise, Error, Response, Request, Headers, ReadableStream].map(({ prototype }) =>
+        Object.entries(Object.getOwnPropertyDescriptors(prototype)).map(([key, { value, get }]) => [
+          key,
+          idOf(value ?? get),
+        ]),
       ),
       environment: { ...process.env },
       listeners: ['exit', 'uncaughtException', 'unhandledRejection', 'warning', 'SIGINT'].map((name) => [
