@@ -44,6 +44,8 @@ export interface ReadingDifferences {
   /** A kind that this provider's error gives away; `null` leaves it to the common codes and the status. */
   readonly kind?: (error: Fields, status: number) => FailureKind | null
   readonly retryAfterMs?: (error: Fields, reply: Reply) => number | null
+  /** How far a limit reaches, where it is not the model's alone. */
+  readonly scope?: (error: Fields) => Failure['scope']
 }
 
 /** Codes with one meaning wherever they appear. */
@@ -224,7 +226,8 @@ export function readFailure(body: unknown, reply: Reply, differences: ReadingDif
   const status = statusOf(error, reply.status)
   const kind = differences.kind?.(error, status) ?? entry(KINDS, code) ?? kindOfStatus(status)
   const detail = string(error.message) ?? (typeof body === 'string' && !body.trimStart().startsWith('<') ? body : null)
-  return failure(kind, { status, code, detail, retryAfterMs: differences.retryAfterMs?.(error, reply) ?? null })
+  const retryAfterMs = differences.retryAfterMs?.(error, reply) ?? null
+  return failure(kind, { status, code, detail, retryAfterMs, scope: differences.scope?.(error) ?? 'model' })
 }
 
 function statusOf(error: Fields, status: number): number {

@@ -67,8 +67,7 @@ export const groq: Dialect = createDialect({
     }
     if (code === 'json_validate_failed' || code === 'tool_use_failed' || code === 'output_parse_failed')
       return 'bad-output'
-    if (code === 'blocked_api_access' || (typeof code === 'string' && code.startsWith('spend_')))
-      return 'quota-exhausted'
+    if (isSpent(code)) return 'quota-exhausted'
     if (status === 413) return 'too-large-for-limit'
     if (typeof code === 'string' || status !== 400) return null
     // Without a code there is only Groq's own fixed wording.
@@ -77,7 +76,14 @@ export const groq: Dialect = createDialect({
       return 'no-offer'
     return null
   },
+  // All other limits are those of one model.
+  scope: ({ code }) => (isSpent(code) ? 'account' : 'model'),
 })
+
+/** What the organization allowed itself to spend, on all models together. */
+function isSpent(code: unknown): boolean {
+  return code === 'blocked_api_access' || (typeof code === 'string' && code.startsWith('spend_'))
+}
 
 /** `(TPD): Limit 100000, Used 97050, Requested 3619`: by day or by minute, the limit, what was asked. */
 const LIMIT = /\((?:R|T|AS|IT|OT)P?(M|D|H)\): Limit (\d+)(?:, Used \d+)?, Requested ~?(\d+)/

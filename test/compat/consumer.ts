@@ -1,9 +1,12 @@
 /** A user's program, as it is run on every runtime. */
 export function program(subpaths: readonly string[]): string {
   return `
-import { createRouter, groq, openrouter } from 'modelfirst'
+import { compatible, createRouter, groq, openrouter } from 'modelfirst'
 
 const env = globalThis.process?.env ?? Deno.env.toObject()
+let asked = 0
+// The first answer is a failure: what repeats is another package, whose versions differ as well.
+const failingOnce = (url, init) => ((asked += 1) === 1 ? Promise.resolve(new Response('{}', { status: 500 })) : fetch(url, init))
 for (const subpath of ${JSON.stringify(subpaths)}) {
   const module = await import(subpath)
   if (Object.keys(module).length === 0) throw new Error(subpath + ' exports nothing')
@@ -12,13 +15,27 @@ const router = createRouter({
   providers: [
     groq({ apiKey: env.SANDBOX_GROQ_KEY, baseURL: env.SANDBOX_GROQ_URL }),
     openrouter({ apiKey: env.SANDBOX_OPENROUTER_KEY, baseURL: env.SANDBOX_OPENROUTER_URL }),
+    compatible({
+      name: 'failing',
+      apiKey: env.SANDBOX_GROQ_KEY,
+      baseURL: env.SANDBOX_GROQ_URL,
+      models: ['openai/gpt-oss-20b'],
+      fetch: failingOnce,
+    }),
   ],
-  tasks: { tag: { model: 'openai/gpt-oss-20b', provider: 'groq' }, reply: { model: 'openai/gpt-5-mini', provider: 'openrouter' } },
+  tasks: {
+    tag: { model: 'openai/gpt-oss-20b', provider: 'groq' },
+    reply: { model: 'openai/gpt-5-mini', provider: 'openrouter' },
+    again: { model: 'openai/gpt-oss-20b', provider: 'failing' },
+  },
 })
 const tag = await router.complete('tag', 'Tag this ticket: I was charged twice.')
 const reply = await router.complete('reply', 'Where is my parcel?')
 if (tag.text === '' || reply.text === '') throw new Error('an empty answer')
 if (reply.usage.cost.source !== 'reported') throw new Error('no cost was reported')
+const again = await router.complete('again', 'Tag this ticket.')
+const roles = again.usage.attempts.map(({ role, outcome }) => role + ' ' + outcome).join(', ')
+if (roles !== 'first server-error, retry ok') throw new Error('it was not asked again: ' + roles)
 await router.close()
 console.log(JSON.stringify({ providers: [tag.provider, reply.provider], usd: tag.usage.cost.usd + reply.usage.cost.usd }))
 `
