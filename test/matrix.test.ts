@@ -45,7 +45,7 @@ beforeAll(async () => {
     await againAlone(loopback, memory)
     for (const cell of CELLS) results.set(cell, resultOf(cell, secretsOf(cell), memory.get(cell), loopback.get(cell)))
   })
-}, 180_000)
+}, 600_000)
 
 afterAll(() => {
   for (const [name, hear] of HEARD) process.off(name, hear)
@@ -136,7 +136,7 @@ async function inMemory(cell: Cell, secrets: Canaries): Promise<Observed> {
 }
 
 async function onSockets(cell: Cell, secrets: Canaries): Promise<Observed> {
-  const world = await loopbackWorld(optionsOf(cell, secrets))
+  const world = loopbackWorld(optionsOf(cell, secrets))
   try {
     return await run(cell, world, secrets)
   } finally {
@@ -161,8 +161,14 @@ function resultOf(
   )
   const both = [inMemory, onSockets]
   return {
-    memory: [...problemsOf(cell, inMemory, secrets, { kind: 'memory', pace }), ...leaksOf(inMemory, secrets)],
-    loopback: [...problemsOf(cell, onSockets, secrets, { kind: 'loopback', pace }), ...leaksOf(onSockets, secrets)],
+    memory: [
+      ...problemsOf(cell, inMemory, secrets, { kind: 'memory', pace }),
+      ...leaksOf(inMemory, secrets, { kind: 'memory', pace }),
+    ],
+    loopback: [
+      ...problemsOf(cell, onSockets, secrets, { kind: 'loopback', pace }),
+      ...leaksOf(onSockets, secrets, { kind: 'loopback', pace }),
+    ],
     agreement: agreement.slice(0, 4),
     silent: both.some(({ calls }) =>
       calls.some(({ outcome }, index) => outcome === 'ok' && cell.expect[index]?.outcome !== 'ok'),

@@ -201,21 +201,31 @@ function preferencesIn(body: string): { readonly data_collection?: unknown; read
 }
 
 /** Where a secret came out. */
-export function leaksOf({ calls, events, records }: Observed, secrets: Canaries): string[] {
+export function leaksOf({ calls, events, records }: Observed, secrets: Canaries, { kind }: Where): string[] {
   const { answer, ...never } = secrets
   const found = calls.flatMap(({ error }) => {
     if (error === null) return []
-    if (!StreamBroken.is(error)) return leaks({ error }, secrets)
+    const told = error instanceof Error ? [error.message, error.stack, String(error), inspect(error)] : []
+    const outputs = { told, json: JSON.stringify(error), all: inspect(error, ALL) }
     // What was seen of an answer is in `partial`, which nobody prints by accident.
-    const told = [error.message, error.stack, String(error), inspect(error), JSON.stringify(error)].join()
-    return [...leaks({ error }, never), ...(told.includes(answer) ? ['answer in a broken stream'] : [])]
+    if (StreamBroken.is(error))
+      return [...leaksIn(outputs, never), ...leaksIn({ told, json: outputs.json }, { answer })]
+    // Every way in which an error can be looked into, where it comes from a real connection.
+    return kind === 'loopback' ? leaks({ error }, secrets) : leaksIn(outputs, secrets)
   })
   // Plain data has no other way to come out; plans have one more.
-  const plain = JSON.stringify([events, records]) + events.map((event) => ('plan' in event ? String(event.plan) : ''))
-  for (const [name, secret] of Object.entries(secrets)) {
-    if (plain.includes(secret)) found.push(`${name} in an event or a record`)
-  }
-  return found
+  const plans = kind === 'memory' ? [] : events.map((event) => ('plan' in event ? String(event.plan) : ''))
+  return [...found, ...leaksIn({ record: JSON.stringify(records), event: JSON.stringify(events) + plans }, secrets)]
+}
+
+const ALL = { depth: Number.POSITIVE_INFINITY, showHidden: true, customInspect: false }
+
+function leaksIn(outputs: Readonly<Record<string, unknown>>, secrets: Readonly<Record<string, string>>): string[] {
+  return Object.entries(outputs).flatMap(([where, output]) =>
+    Object.entries(secrets).flatMap(([name, secret]) =>
+      String(output).includes(secret) ? [`${name} in ${where}`] : [],
+    ),
+  )
 }
 
 /** What both worlds have to agree on. */

@@ -18,8 +18,11 @@ const NOBODY = 'http://127.0.0.1:2/v1'
 /** A label longer than any name may have: no resolver is ever asked for it. */
 const NOWHERE = `http://${'x'.repeat(64)}.test/v1`
 
-/** The script on a real socket. */
-export async function loopback({ clock, fill, next }: Playing): Promise<Loopback> {
+/** Only the real address is ever asked; it is known when the first request comes. */
+export const HOME = 'http://127.0.0.1:2/v1'
+
+/** The script on a real socket. Many a server is never asked: it listens when it is. */
+export function loopback({ clock, fill, next }: Playing): Loopback {
   const acts: Act[] = []
   const others: Insecure[] = []
   const sockets = new Set<Socket>()
@@ -47,7 +50,7 @@ export async function loopback({ clock, fill, next }: Playing): Promise<Loopback
     socket.on('error', () => {})
     socket.on('close', () => sockets.delete(socket))
   })
-  const url = await listening(server)
+  let listens: Promise<string> | null = null
 
   const pause = (ms: number, response: ServerResponse) =>
     new Promise<void>((done) => {
@@ -150,25 +153,28 @@ export async function loopback({ clock, fill, next }: Playing): Promise<Loopback
         return other.url
       }
     }
-    return url
+    listens ??= listening(server)
+    return listens
   }
 
   return {
-    url,
+    url: HOME,
     async fetch(target, init) {
       const headers = new Headers(init.headers)
       const act = next({ headers: Object.fromEntries(headers), body: typeof init.body === 'string' ? init.body : null })
       headers.set('x-act', String(acts.push(act) - 1))
       const base = await baseOf(act)
-      return fetch(target.replace(url, base), { ...init, headers })
+      return fetch(target.replace(HOME, base), { ...init, headers })
     },
     get busy() {
       return [...open.values()].filter((socket) => !socket.destroyed).length
     },
     async close() {
+      for (const other of others) other.close()
+      if (listens === null) return
+      await listens
       const over = new Promise<void>((done) => server.close(() => done()))
       for (const socket of sockets) socket.destroy()
-      for (const other of others) other.close()
       await over
     },
   }

@@ -40,7 +40,6 @@ export interface Observed {
   readonly records: readonly UsageRecord[]
   readonly ledger: readonly UsageRecord[]
   readonly sent: readonly Sent[]
-  readonly router: unknown
   readonly problems: readonly string[]
 }
 
@@ -98,7 +97,7 @@ export async function run(cell: Cell, world: World, secrets: Canaries): Promise<
   if (!(await world.settled(router.close()))) problems.push('closing hangs')
   if (world.clock.pending > 0) problems.push(`${world.clock.pending} timers are left after closing`)
   problems.push(...world.unscripted)
-  return { calls, events, records, ledger, sent: [...world.sent], router, problems }
+  return { calls, events, records, ledger, sent: [...world.sent], problems }
 }
 
 type Hearer = (event: { readonly type: string }) => void

@@ -95,11 +95,11 @@ export function memoryWorld(options: WorldOptions): World {
   }
 }
 
-export async function loopbackWorld(options: WorldOptions): Promise<World> {
+export function loopbackWorld(options: WorldOptions): World {
   const clocks = pacedClocks(options.pace)
   const { playing, sent, unscripted } = playings(options, clocks)
   const servers = new Map<string, Loopback>()
-  for (const name of options.keys.keys()) servers.set(name, await loopback(playing(name)))
+  for (const name of options.keys.keys()) servers.set(name, loopback(playing(name)))
   const pass = (ms: number) => new Promise<void>((done) => setTimeout(done, ms / options.pace))
   return {
     kind: 'loopback',

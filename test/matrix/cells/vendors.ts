@@ -160,6 +160,39 @@ const VENDORS = { groq: GROQ, openrouter: OPENROUTER } as const
 const EACH = ['groq', 'openrouter'] as const
 const MODES = ['whole', 'stream'] as const
 
+/** What the model wrote did not have the shape: another answer may have it at once. Nobody says who pays for the first. */
+const SHAPES: readonly Cell[] = MODES.flatMap((mode) =>
+  ['json_validate_failed', 'tool_use_failed', 'output_parse_failed'].map((code): Cell => {
+    const content = groqs("Failed. Please adjust your prompt. See 'failed_generation' for more details.", {
+      code,
+      failed_generation: '@answer@',
+    })
+    return {
+      title: `${mode} · groq · ${code}`,
+      known: 'a status of 400 counts as free, although the model had answered',
+      given: { mode, chain: ['groq', 'openrouter'], policy: {} },
+      script: { groq: [body(400, content), answerOf('groq', mode)] },
+      expect: [
+        { outcome: 'ok', attempts: ['groq first bad-output 400 maybe', 'groq retry ok 200 yes'], gaps: [[0, 0]] },
+      ],
+    }
+  }),
+)
+
+/** The data rule is said with every request, to those who can keep it by themselves. */
+const STRICT: readonly Cell[] = MODES.map((mode) => ({
+  title: `${mode} · groq and openrouter · a data rule goes along`,
+  given: {
+    mode,
+    chain: ['groq', 'openrouter'],
+    policy: { data: { training: 'deny', retention: 'zero' } },
+    terms: { groq: { training: false, retention: 'zero' } },
+    calls: [{ session: true }],
+  },
+  script: { groq: [body(500, groqs('No.'))], openrouter: [answerOf('openrouter', mode)] },
+  expect: [{ outcome: 'ok', attempts: ['groq first server-error 500 no', 'openrouter failover ok 200 yes'] }],
+}))
+
 /** Nothing of their own dialect goes wrong where nothing fails. */
 const PLAIN: readonly Cell[] = EACH.flatMap((vendor) =>
   MODES.map((mode) => ({
@@ -173,5 +206,7 @@ const PLAIN: readonly Cell[] = EACH.flatMap((vendor) =>
 export const SAID: readonly Cell[] = [
   ...EACH.flatMap((vendor) => MODES.flatMap((mode) => VENDORS[vendor].flatMap((said) => cellsOf(vendor, mode, said)))),
   ...IN_STREAMS,
+  ...SHAPES,
+  ...STRICT,
   ...PLAIN,
 ]
