@@ -10,7 +10,7 @@ import { leapingClock } from './clock.ts'
 
 const DEEP = process.env.MODELFIRST_DEEP === '1'
 const RUNS = { numRuns: DEEP ? 100_000 : 1000 }
-const PATIENCE = DEEP ? 1_200_000 : 20_000
+const PATIENCE = DEEP ? 1_800_000 : 60_000
 const DAY = 86_400_000
 
 const keysOf = () => [Object.prototype, Array.prototype, Function.prototype].map((each) => Reflect.ownKeys(each))
