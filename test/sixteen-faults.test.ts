@@ -162,7 +162,8 @@ function expectFailover({ primary, other }: Way, said: Said, ...outcomes: readon
   expect(said.went).toEqual([`${primary}: ${said.usage.attempts[0]?.outcome}`, `${other}: ok`])
   expect(outcomes).toContain(said.usage.attempts[0]?.outcome)
   expect(said.usage.attempts.map(({ role }) => role)).toEqual(['first', 'failover'])
-  expect(said.asked.map(({ provider }) => provider)).toEqual([primary, other])
+  // In whatever order they arrived: one that is given up may be overtaken.
+  expect(said.asked.map(({ provider }) => provider).sort()).toEqual([primary, other].sort())
   expect(said.text).toBe(TEXT)
   expect(said.heard.filter(({ type }) => type === 'restart' || type === 'seam')).toEqual([])
 }
@@ -276,7 +277,10 @@ describe.each(BREAKS)('%s', (title, fault, outcome) => {
   test.each(STREAMS)('fail: a typed error with what was said, and no more requests: $primary', async (way) => {
     const router = way.router({ onBroken: 'fail' })
     way.script([fault])
+    sandbox[way.other].script([ok(TEXT)])
     const { error, text, went, asked, milliseconds } = await ask(router, 'stream')
+    // A reset may take with it what was already on its way: then nothing was seen, and another one answers.
+    if (title.includes('reset') && error === null && went.length === 2) return router.close()
     if (!StreamBroken.is(error)) throw new Error(`not a broken stream: ${error}`)
     expect(error.kind).toBe(outcome)
     expect(error.partial.text).toBe(text)
@@ -308,7 +312,7 @@ describe.each(BREAKS)('%s', (title, fault, outcome) => {
     continues(way.other)
     const { error, text, went, heard, asked, usage } = await ask(router, 'stream')
     expect(error).toBeNull()
-    // A reset may take with it what was already on its way: then nothing was seen, and nothing is gone on from.
+    // As above: nothing was seen, and nothing is gone on from.
     if (title.includes('reset') && usage.attempts[1]?.role === 'failover') return router.close()
     expect(heard.some(({ type }) => type === 'restart')).toBe(false)
     expect(text).toBe(TEXT)
@@ -461,14 +465,17 @@ describe('15: a primary that comes and goes', () => {
     sandbox[way.other].script(() => ok(TEXT))
     /** By minute: what came to the primary, and from when on it answered; what was open when it became well. */
     const minutes: { asked: number; first: number | null; open: number }[] = []
-    for (; clock.now() < 240_000; await clock.advance(1000)) {
-      const minute = Math.floor(clock.now() / 60_000)
-      const offer = () => router.health().offers.find(({ provider }) => provider === way.primary)
-      const now = (minutes[minute] ??= { asked: 0, first: null, open: offer()?.forMs ?? 0 })
-      const { error, text, went, asked } = await ask(router, way.shape)
-      expect([error, text]).toEqual([null, TEXT])
-      now.asked += asked.filter(({ provider }) => provider === way.primary).length
-      if (went.length === 1 && went[0]?.startsWith(way.primary)) now.first ??= clock.now() - minute * 60_000
+    for (let minute = 0; minute < 4; minute += 1) {
+      const offer = router.health().offers.find(({ provider }) => provider === way.primary)
+      const now = { asked: 0, first: null as number | null, open: offer?.forMs ?? 0 }
+      minutes.push(now)
+      for (let ms = 0; ms < 60_000; ms += 1000) {
+        const { error, text, went, asked } = await ask(router, way.shape)
+        expect([error, text]).toEqual([null, TEXT])
+        now.asked += asked.filter(({ provider }) => provider === way.primary).length
+        if (went.length === 1 && went[0]?.startsWith(way.primary)) now.first ??= ms
+        await clock.advance(1000)
+      }
     }
     const [down, well] = [minutes.filter((_, minute) => minute % 2 === 0), minutes.filter((_, minute) => minute % 2)]
     // Five to be sure, and one each time the breaker has waited: 5, 10, 20, 40 seconds, each half of it at least.
@@ -500,22 +507,28 @@ describe('16: the accounting', () => {
     for (const way of WAYS) {
       sandbox.groq.script(draw)
       sandbox.openrouter.script(draw)
-      const router = way.router({ model: [SMALL, LARGE], onBroken: 'restart', limits: { ...LIMITS, timeoutMs: 600 } })
-      for (let n = 0; n < 15; n += 1) await ask(router, way.shape)
+      const router = way.router({ model: [SMALL, LARGE], onBroken: 'restart', limits: { ...LIMITS, timeoutMs: 300 } })
+      for (let n = 0; n < 12; n += 1) await ask(router, way.shape)
       await router.close()
     }
     // Who was given up is billed when it notices.
-    const answered = sandbox.requests.filter(({ generationId }) => generationId !== null).length
-    await eventually(() => sandbox.bill().lines.length === answered)
+    const unbilled = () => {
+      const billed = new Set(sandbox.bill().lines.map(({ generationId }) => generationId))
+      return sandbox.requests.filter(({ generationId: id }) => id !== null && !billed.has(id))
+    }
+    await eventually(() => unbilled().length === 0).catch(() => {})
+    expect(unbilled()).toEqual([])
     const lines = new Map(sandbox.bill().lines.map((line) => [line.generationId, line]))
     const told = new Set<string>()
     let attempts = 0
     for (const { metadata, attempts: parts } of records) {
       const asked = requestsOf(metadata.call ?? '')
-      expect(parts.map(({ provider }) => provider)).toEqual(asked.map(({ provider }) => provider))
+      expect(asked).toHaveLength(parts.length)
       attempts += parts.length
-      for (const [index, part] of parts.entries()) {
-        const id = asked[index]?.generationId ?? null
+      for (const part of parts) {
+        // In order at each provider; one that is given up may be overtaken by one at the other.
+        const nth = parts.filter(({ provider, n }) => provider === part.provider && n < part.n).length
+        const id = asked.filter(({ provider }) => provider === part.provider)[nth]?.generationId ?? null
         const line = id === null ? undefined : lines.get(id)
         if (id !== null && line !== undefined) told.add(id)
         if (part.generationId !== null) expect(part.generationId).toBe(id)
