@@ -36,6 +36,9 @@ export interface Assembly {
 /** Nobody calls more tools at once, or with longer arguments. */
 const MOST_CALLS = 128
 const MOST_ARGUMENTS = 1024 * 1024
+const MOST_COMPARED = 8 * 1024 * 1024
+/** Nor does anybody say more, thoughts included: it is held here, and by whoever reads it. */
+const MOST_CHARACTERS = 8 * 1024 * 1024
 
 const MALFORMED = Object.freeze({ chunk: null, malformed: true })
 
@@ -43,6 +46,8 @@ interface CallParts {
   id: string | null
   name: string | null
   arguments: string
+  /** Characters of it that were looked at to see whether it is whole. */
+  compared: number
 }
 
 /** What has come so far. */
@@ -167,6 +172,7 @@ function noteDelta(parts: Parts, delta: Fields, out: Delta[]): void {
   const thought = string(delta.reasoning) ?? string(delta.reasoning_content)
   if (thought) {
     parts.reasoning += thought
+    if (parts.reasoning.length > MOST_CHARACTERS) parts.broken = MALFORMED
     out.push({ type: 'reasoning-delta', text: thought })
   }
   if (Array.isArray(delta.reasoning_details)) {
@@ -175,12 +181,14 @@ function noteDelta(parts: Parts, delta: Fields, out: Delta[]): void {
   const said = typeof delta.content === 'string' ? delta.content : partsOf(delta.content)
   if (said !== null) {
     parts.content = parts.text += said
+    if (parts.text.length > MOST_CHARACTERS) parts.broken = MALFORMED
     if (said !== '') out.push({ type: 'text-delta', text: said })
   }
   if (delta.refusal) parts.refusal += string(delta.refusal) ?? ''
   if (delta.tool_calls !== undefined) for (const call of list(delta.tool_calls)) noteCall(parts, call, out)
-  if (Array.isArray(delta.annotations)) parts.annotations.push(...delta.annotations)
-  if (Array.isArray(delta.images)) parts.images.push(...delta.images)
+  // One by one: as arguments of one call, some hundred thousand are too many.
+  if (Array.isArray(delta.annotations)) for (const each of delta.annotations) parts.annotations.push(each)
+  if (Array.isArray(delta.images)) for (const each of delta.images) parts.images.push(each)
 }
 
 /** Pieces of one detail come with the same index and type; signatures and encrypted data come whole. */
@@ -209,7 +217,7 @@ function noteCall(parts: Parts, delta: Fields, out: Delta[]): void {
     parts.broken = MALFORMED
     return
   }
-  const call = parts.calls[index] ?? { id: null, name: null, arguments: '' }
+  const call = parts.calls[index] ?? { id: null, name: null, arguments: '', compared: 0 }
   parts.calls[index] = call
   parts.callsTools = true
   const piece = string(called?.arguments) ?? ''
@@ -265,7 +273,9 @@ function bodyOf(parts: Parts): Record<string, unknown> {
 /** Gemini through OpenRouter numbers all its calls 0; other hosts give each piece of one call another id. */
 function isAnother(call: CallParts | undefined, id: string | null, name: string | null): boolean {
   if (call === undefined || id === null || name === null || call.id === null || call.id === id) return false
-  return parsed(call.arguments) !== undefined
+  // Each piece with an id of its own would have all that came before it parsed again.
+  call.compared += call.arguments.length
+  return call.compared <= MOST_COMPARED && parsed(call.arguments) !== undefined
 }
 
 function parsed(json: string): Fields | undefined {

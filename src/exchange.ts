@@ -282,10 +282,9 @@ function told(failed: Failure, about: { call: Call; order: Order; reply: WireRep
   const { call, order, reply, body } = about
   const retryAfterMs = failed.retryAfterMs ?? (reply === null ? null : retryAfter(reply.headers, call.clock.date()))
   if (failed.code === null && failed.detail === null) return { ...failed, retryAfterMs }
-  const { messages, tools, user, metadata } = order.request
   // What the model had written when it failed is quoted as well.
   const written = list(fields(body)?.choices).map(({ message }) => message)
-  const sent = textsOf([messages, tools, user, metadata, written]).join('\n')
+  const sent = textsOf([order.request, written]).join('\n')
   // Once more afterwards: what was escaped may have come to light.
   const { redact } = order.way.provider
   const quoted = (words: string | null) => (words === null ? null : redact(quotable(redact(words), sent)))
@@ -310,12 +309,28 @@ function bytesOf(text: string): number {
   return /^[\u0020-\u007e]*$/.test(text) ? text.length : 3 * text.length
 }
 
-/** All that the user wrote, to recognise it when it is quoted; `role` and `type` are the protocol's words. */
+/** What stands here are the protocol's words, and models' names: an error may quote them. */
+const PROTOCOL = new Set([
+  'role',
+  'type',
+  'service_tier',
+  'effort',
+  'reasoning_effort',
+  'verbosity',
+  'preferences',
+  'models',
+  'transforms',
+])
+
+/** All that the user wrote, to recognise it when it is quoted. */
 function textsOf(value: unknown, found: string[] = [], depth = 0): string[] {
   if (typeof value === 'string') found.push(value)
   else if (typeof value === 'object' && value !== null && depth < DEEPEST) {
     for (const [key, part] of Object.entries(value)) {
-      if (key !== 'role' && key !== 'type') textsOf(part, found, depth + 1)
+      if (PROTOCOL.has(key)) continue
+      // What a schema's fields are called is the user's as well.
+      if (key === 'properties') textsOf(Object.keys(fields(part) ?? {}), found, depth + 1)
+      textsOf(part, found, depth + 1)
     }
   }
   return found

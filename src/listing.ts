@@ -203,7 +203,7 @@ function perMillion(value: unknown): number | undefined {
 /** The decimal point moves in the digits: a multiplication would be off by a binary fraction. */
 function decimal(value: unknown, exponent: string): number | undefined {
   if (typeof value !== 'string' && typeof value !== 'number') return undefined
-  const [digits = '', given = '0'] = String(value).trim().toLowerCase().split('e')
+  const [digits = '', given = '0'] = String(value).trim().toLowerCase().split('e', 2)
   if (digits === '') return undefined
   const places = Number(given) + (exponent === '' ? 0 : Number(exponent.slice(1)))
   const amount = Number(`${digits}e${places}`)

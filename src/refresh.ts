@@ -5,7 +5,7 @@ import { RouterError } from './errors.ts'
 import { kindOfStatus } from './failure.ts'
 import { type ListedHost, type ListedModel, readHosts, readListing } from './listing.ts'
 import type { Provider } from './provider.ts'
-import { type Await, discard, readText } from './wires/wire.ts'
+import { type Await, discard, readText, TooLarge } from './wires/wire.ts'
 
 export interface RefreshOptions {
   /** Models whose per-host prices are wanted too, by any of their names. */
@@ -100,6 +100,10 @@ async function ask(
     if (RouterError.is(error)) throw error
     if (error instanceof SyntaxError) {
       const message = `${provider.name}${path} did not answer with JSON: its list stays as it was`
+      throw new RouterError(message, { kind: 'bad-response' })
+    }
+    if (error instanceof TooLarge) {
+      const message = `${provider.name}${path} answered with more than ${MOST_BYTES} bytes: its list stays as it was`
       throw new RouterError(message, { kind: 'bad-response' })
     }
     throw unreachable(provider)

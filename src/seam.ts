@@ -44,10 +44,13 @@ export function verify({ dropped }: Seam, again: string): Verdict {
 /** Quotes and list items may stand in front of a fence; only one of its own kind, no shorter and alone, closes it. */
 const FENCE = /^[\s>]*(?:(?:[-*+]|\d+[.)])\s+)*(`{3,}|~{3,})(.*)$/
 
+/** Nobody stands a fence behind more quotes and list items than this. */
+const LONGEST_FENCE = 1000
+
 function isInFence(text: string): boolean {
   let open: string | null = null
   for (const line of text.split(/\r\n?|\n/)) {
-    const [, fence = '', rest = ''] = FENCE.exec(line) ?? []
+    const [, fence = '', rest = ''] = FENCE.exec(line.slice(0, LONGEST_FENCE)) ?? []
     if (fence === '') continue
     if (open === null) open = fence
     else if (fence.startsWith(open) && rest.trim() === '') open = null

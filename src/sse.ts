@@ -26,9 +26,16 @@ export function createEventReader(onEvent: (data: string, event: string | undefi
     },
     maxBufferSize: MOST_CHARACTERS,
   })
+  let returned = false
+  /** The parser looks for the next line end of each kind from every line: of one kind only, that takes linear time. */
+  function lines(text: string): string {
+    const rest = returned && text.startsWith('\n') ? text.slice(1) : text
+    if (text !== '') returned = text.endsWith('\r')
+    return rest.includes('\r') ? rest.replace(/\r\n?/g, '\n') : rest
+  }
   return {
     feed(bytes) {
-      parser.feed(decoder.decode(bytes, { stream: true }))
+      parser.feed(lines(decoder.decode(bytes, { stream: true })))
       if (tooLarge) throw new EventTooLarge(`an event of more than ${MOST_CHARACTERS} characters`)
     },
   }
