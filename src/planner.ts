@@ -1,9 +1,9 @@
-import { type Model, type Offer, parseReference } from './catalog.ts'
+import { type Catalog, type Model, type Offer, parseReference } from './catalog.ts'
 import type { Needs, RequestSettings } from './chat.ts'
 import { type Block, LONGEST_WAIT } from './health.ts'
 import type { Facts, ModelChoice } from './model-rule.ts'
 import { fromUsd, toUsd } from './money.ts'
-import { freezePlan, type Plan, type Rejection, type RejectionCode, type Step } from './plan.ts'
+import { freezePlan, type Plan, type Rejection, type RejectionCode, type Step, type UsdInterval } from './plan.ts'
 import type { Policy } from './policy.ts'
 import { type Provider, satisfies } from './provider.ts'
 import { type RankedOffer, sameHost } from './provider-rule.ts'
@@ -57,71 +57,75 @@ function planOf(planning: Planning): Planned {
   const rejected: Rejection[] = []
   const ways: Way[] = []
   const late: Way[] = []
-  const queue = [...policy.models(policy.named.models.length > 0 ? NONE : onSale(planning), facts)]
-  const seen = new Set<string>()
-  for (let choice = queue.shift(); choice !== undefined; choice = queue.shift()) {
-    const candidates = offersOf(choice.model, planning.providers, facts)
-    // One model by two names is one candidate.
-    if (seen.has(candidates.key)) continue
-    seen.add(candidates.key)
-    const found = waysOf(choice, candidates, { planning, rejected, late })
-    ways.push(...found.ways)
-    if (found.ways.length === 0 && found.successor !== null) {
-      queue.unshift({ ...choice, model: found.successor, because: `the successor of ${choice.model}` })
+  const seen: string[] = []
+  for (const chosen of policy.models(policy.named.models.length > 0 ? NONE : onSale(planning), facts)) {
+    for (let choice: ModelChoice | null = chosen; choice !== null; ) {
+      const candidates = offersOf(choice.model, planning.providers, facts)
+      // One model by two names is one candidate.
+      if (seen.includes(candidates.key)) break
+      seen.push(candidates.key)
+      const before = ways.length
+      const successor = addWays(choice, candidates, { planning, rejected, late, ways })
+      const next = ways.length > before ? null : successor
+      choice = next === null ? null : { ...choice, model: next, because: `the successor of ${choice.model}` }
     }
   }
   const { session, ordered } = withSession(ways, late, planning)
   const [first] = ordered
-  const worst = ordered.slice(0, policy.limits.attempts).reduce<number | null>((sum, { step }) => {
-    const { high } = step.estimate.usd
-    return sum === null || high === null ? null : sum + fromUsd(high)
-  }, 0)
   const plan = freezePlan({
     task: policy.task,
     steps: ordered.map(({ step }) => step),
     rejected,
     estimate: {
-      usd: first?.step.estimate.usd ?? { low: 0, high: 0 },
-      worstCaseUsd: worst === null ? null : toUsd(worst),
+      usd: first?.step.estimate.usd ?? FREE,
+      worstCaseUsd: worstOf(ordered, policy.limits.attempts),
     },
     session,
   })
   return { plan, ways: ordered }
 }
 
-function waysOf(
+/** USD, if every attempt is made and paid for. */
+function worstOf(ways: readonly Way[], attempts: number): number | null {
+  let sum = 0
+  for (let n = 0; n < ways.length && n < attempts; n += 1) {
+    const { high } = ways[n]?.step.estimate.usd ?? FREE
+    if (high === null) return null
+    sum += fromUsd(high)
+  }
+  return toUsd(sum)
+}
+
+/** Adds the ways to a chosen model, or why there are none; gives its successor where it has gone. */
+function addWays(
   choice: ModelChoice,
   { offers, model, problem }: Candidates,
-  { planning, rejected, late }: { planning: Planning; rejected: Rejection[]; late: Way[] },
-): { ways: Way[]; successor: string | null } {
+  { planning, rejected, late, ways }: { planning: Planning; rejected: Rejection[]; late: Way[]; ways: Way[] },
+): string | null {
   const { policy, providers } = planning
   const facts = choice.request === undefined ? planning.facts : planning.factsWith(choice.request)
   let successor: string | null = null
   const allowed: RankedOffer[] = []
   const because = [choice.because]
   for (const { provider, offer } of offers) {
-    const rejection = offer === null ? null : refusal(offer, provider, policy, facts)
     if (offer === null) {
       const code: RejectionCode = 'not-sold'
       rejected.push({ model, provider: provider.name, code, because: problem ?? `${provider.name} does not list it` })
-    } else if (rejection === null) {
+      continue
+    }
+    const refused = refusal(offer, provider, policy, facts)
+    if (refused === null) {
       allowed.push(anywhere(offer, because))
     } else {
-      rejected.push(rejection)
-      if (rejection.code === 'retired') successor ??= offer.successor
+      rejected.push(refused)
+      if (refused.code === 'retired') successor ??= offer.successor
     }
   }
   const ranked = placed(allowed, policy, facts)
   for (const { offer } of allowed) {
     if (ranked.some((kept) => kept.offer.provider === offer.provider)) continue
-    rejected.push({
-      model,
-      provider: offer.provider,
-      code: 'avoided',
-      because: 'the policy does not name this provider',
-    })
+    rejected.push(rejection(offer, 'avoided', 'the policy does not name this provider'))
   }
-  const ways: Way[] = []
   for (const place of ranked) {
     const provider = providers.find(({ name }) => name === place.offer.provider)
     if (provider === undefined) continue
@@ -141,7 +145,7 @@ function waysOf(
       if (block.code === 'retired') successor ??= place.offer.successor
     }
   }
-  return { ways, successor }
+  return successor
 }
 
 /** What a rule may choose from: the models that can be had under this policy, each with the offers it may use. */
@@ -174,6 +178,7 @@ function placed(offers: readonly RankedOffer[], { places }: Policy, facts: Facts
 }
 
 const NONE: readonly never[] = Object.freeze([])
+const FREE: UsdInterval = Object.freeze({ low: 0, high: 0 })
 
 interface Candidates {
   /** The same for all names of one model, or of one of its variants. */
@@ -187,43 +192,41 @@ interface Candidates {
 function offersOf(reference: string, providers: readonly Provider[], { catalog }: Facts): Candidates {
   // A variant with a list entry of its own (`:free`) is a model of its own.
   const exact = catalog.lookup(reference)
-  const { base, suffix } = 'model' in exact ? { base: reference, suffix: '' } : takenApart(reference)
-  const found = 'model' in exact ? exact : catalog.lookup(base)
+  if ('model' in exact) return listed(exact.model, providers, catalog)
+  const { base, suffix } = takenApart(reference)
+  const found = catalog.lookup(base)
   if ('model' in found) {
     const { model } = found
     const offers = providers.map((provider) => {
       const offer = catalog.offer(provider.name, model.id)
-      if (offer === null || suffix === '') return { provider, offer }
-      const served = provider.dialect.supports.variants ? { ...offer, wireModel: `${offer.wireModel}${suffix}` } : null
-      return { provider, offer: served }
+      const served = offer !== null && provider.dialect.supports.variants
+      return { provider, offer: served ? { ...offer, wireModel: `${offer.wireModel}${suffix}` } : null }
     })
-    return {
-      key: `${model.id}${suffix}`,
-      model: model.id,
-      offers,
-      problem: suffix === '' ? null : `it has no variant "${suffix}"`,
-    }
+    return { key: `${model.id}${suffix}`, model: model.id, offers, problem: `it has no variant "${suffix}"` }
   }
   if ('several' in found) {
     const offers = providers.map((provider) => ({ provider, offer: null }))
-    return {
-      key: reference,
-      model: reference,
-      offers,
-      problem: `"${reference}" fits several models: ${found.several.join(', ')}`,
-    }
+    const problem = `"${reference}" fits several models: ${found.several.join(', ')}`
+    return { key: reference, model: reference, offers, problem }
   }
   const offers = providers.map((provider) => {
     return { provider, offer: isAskedFor(reference, provider) ? catalog.unlisted(provider.name, reference) : null }
   })
   const [closest] = found.nearest
-  return {
-    key: reference,
-    model: reference,
-    offers,
-    problem:
-      closest === undefined ? 'no list knows this model' : `no list knows this model; did you mean "${closest}"?`,
-  }
+  const hint = closest === undefined ? '' : `; did you mean "${closest}"?`
+  return { key: reference, model: reference, offers, problem: `no list knows this model${hint}` }
+}
+
+/** Found once for each model as it stands in the catalogue: whatever changes there makes other models. */
+const found = new WeakMap<Model, { readonly providers: readonly Provider[]; readonly candidates: Candidates }>()
+
+function listed(model: Model, providers: readonly Provider[], catalog: Catalog): Candidates {
+  const known = found.get(model)
+  if (known?.providers === providers) return known.candidates
+  const offers = providers.map((provider) => ({ provider, offer: catalog.offer(provider.name, model.id) }))
+  const candidates = { key: model.id, model: model.id, offers, problem: null }
+  found.set(model, { providers, candidates })
+  return candidates
 }
 
 function takenApart(reference: string): { base: string; suffix: string } {
@@ -240,45 +243,50 @@ export function isAskedFor(reference: string, { open, dialect }: Provider): bool
 /** Why an offer may not be used for this request under this policy; `null` when it may. */
 function refusal(offer: Offer, provider: Provider, policy: Policy, facts: Facts): Rejection | null {
   const { needs, day } = facts
-  const reject = (
-    code: RejectionCode,
-    because: string,
-    numbers: { limit?: number; value?: number } = {},
-  ): Rejection => ({
-    model: offer.model,
-    provider: offer.provider,
-    code,
-    because,
-    ...numbers,
-  })
   if (offer.retires !== null && offer.retires <= day) {
     const next = offer.successor === null ? '' : `; its successor is ${offer.successor}`
-    return reject('retired', `it retired there on ${offer.retires}${next}`)
+    return rejection(offer, 'retired', `it retired there on ${offer.retires}${next}`)
   }
   if (!satisfies(provider, policy.data)) {
-    return reject('data-policy', `${provider.name} does not guarantee it: declare dataTerms if the account does`)
+    return rejection(
+      offer,
+      'data-policy',
+      `${provider.name} does not guarantee it: declare dataTerms if the account does`,
+    )
   }
   const lacks = lackOf(offer, provider, needs)
-  if (lacks !== null) return reject(`lacks:${lacks}`, `it does not take ${WORDS[lacks] ?? lacks}`)
+  if (lacks !== null) return rejection(offer, `lacks:${lacks}`, `it does not take ${WORDS[lacks] ?? lacks}`)
   const value = needs.promptTokens + (needs.maxTokens ?? 0)
   if (offer.context !== null && value > offer.context) {
-    return reject('context', `about ${value} tokens do not fit ${offer.context}`, { limit: offer.context, value })
+    return rejection(offer, 'context', `about ${value} tokens do not fit ${offer.context}`, {
+      limit: offer.context,
+      value,
+    })
   }
   if (offer.maxOutput !== null && needs.maxTokens !== null && needs.maxTokens > offer.maxOutput) {
     const because = `it answers in at most ${offer.maxOutput} tokens`
-    return reject('max-output', because, { limit: offer.maxOutput, value: needs.maxTokens })
+    return rejection(offer, 'max-output', because, { limit: offer.maxOutput, value: needs.maxTokens })
   }
   const { maxCostUsd } = policy.limits
   if (maxCostUsd !== null) {
     const { high } = facts.estimate(offer)
-    if (high === null) return reject('too-dear', 'its price is unknown, and limits.maxCostUsd is set')
+    if (high === null) return rejection(offer, 'too-dear', 'its price is unknown, and limits.maxCostUsd is set')
     const usd = toUsd(high)
     if (usd > maxCostUsd) {
       const because = `it may cost $${usd.toPrecision(3)}; set max_tokens or raise limits.maxCostUsd`
-      return reject('too-dear', because, { limit: maxCostUsd, value: usd })
+      return rejection(offer, 'too-dear', because, { limit: maxCostUsd, value: usd })
     }
   }
   return null
+}
+
+function rejection(
+  { model, provider }: Offer,
+  code: RejectionCode,
+  because: string,
+  numbers?: { limit: number; value: number },
+): Rejection {
+  return { model, provider, code, because, ...numbers }
 }
 
 const WORDS: Readonly<Record<string, string>> = {
@@ -287,9 +295,11 @@ const WORDS: Readonly<Record<string, string>> = {
   json: 'a JSON format',
 }
 
+const MEDIA = ['image', 'audio', 'video', 'file'] as const
+
 /** What the request needs and the offer is known not to have; unknown abilities keep nothing away. */
 function lackOf(offer: Offer, provider: Provider, needs: Needs): string | null {
-  for (const kind of ['image', 'audio', 'video', 'file'] as const) {
+  for (const kind of MEDIA) {
     if (!needs[kind]) continue
     // An aggregator parses files for models that cannot read them.
     if (kind === 'file' && provider.dialect.supports.hosts) continue

@@ -21,7 +21,8 @@ export interface Between {
  * provider's, the task's, the candidate's own, the call's input, the call's options.
  */
 export function requestFor({ defaults, policy, asked }: Settings, { provider = NONE, candidate = NONE }: Between = {}) {
-  return merged(merged(merged(merged(defaults, provider), policy), candidate), asked)
+  const general = merged(merged(defaults, provider), policy)
+  return merged(isEmpty(candidate) ? general : merged(general, candidate), asked)
 }
 
 /** The same for one attempt: most providers and candidates bring nothing of their own. */

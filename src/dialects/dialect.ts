@@ -67,7 +67,7 @@ export interface Differences extends ReadingDifferences {
 }
 
 /** Keys that only OpenRouter takes, wherever a caller has put them. */
-const OPENROUTER_ONLY = new Set([
+const OPENROUTER_ONLY = [
   'models',
   'provider',
   'plugins',
@@ -84,7 +84,7 @@ const OPENROUTER_ONLY = new Set([
   'stop_server_tools_when',
   'x_search_filter',
   'top_a',
-])
+]
 
 /** OpenAI's dialect, which every compatible endpoint speaks, with the differences of one that is not quite it. */
 export function createDialect(differences: Differences): Dialect {
@@ -121,20 +121,24 @@ export function present(settings: object): Record<string, unknown> {
  * What is the plan's or the call's to say, whatever a request that was written for another client says of it; and the
  * one name that an assignment would not take for a key.
  */
-const OURS = new Set(['model', 'messages', 'stream', 'stream_options', '__proto__'])
+export const OURS: ReadonlySet<string> = new Set(['model', 'messages', 'stream', 'stream_options', '__proto__'])
 
-/** Settings as a body, below the model and the messages that were planned. */
-export function plain(settings: object, planned: { model: string; messages: unknown }): Record<string, unknown> {
-  const body: Record<string, unknown> = { model: planned.model, messages: planned.messages }
-  for (const [key, value] of Object.entries(settings)) if (value !== undefined && !OURS.has(key)) body[key] = value
-  return body
+/** What each provider has its own words for, besides `more`. */
+export function translated(...more: readonly string[]): ReadonlySet<string> {
+  return new Set([...OURS, 'openrouter', 'groq', 'reasoning', 'reasoning_effort', ...more])
 }
 
+/** Puts into a body what is asked for, below the model and the messages that were planned. */
+export function put(asked: object, body: Record<string, unknown>, without: ReadonlySet<string>): void {
+  for (const [key, value] of Object.entries(asked)) if (value !== undefined && !without.has(key)) body[key] = value
+}
+
+const STRANGE = translated(...OPENROUTER_ONLY)
+
 function plainBody(request: ChatRequest, target: Target): Record<string, unknown> {
-  const { openrouter: _, groq: __, reasoning, reasoning_effort, ...settings } = request
-  const taken = Object.entries(settings).filter(([key]) => !OPENROUTER_ONLY.has(key))
-  const messages = plainMessages(request.messages)
-  const body = plain(Object.fromEntries(taken), { model: target.wireModel, messages })
+  const { reasoning, reasoning_effort } = request
+  const body: Record<string, unknown> = { model: target.wireModel, messages: plainMessages(request.messages) }
+  put(request, body, STRANGE)
   const effort = reasoning?.effort ?? reasoning_effort
   if (effort && effort !== 'default') body.reasoning_effort = effort
   return body

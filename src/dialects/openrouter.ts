@@ -2,7 +2,7 @@ import type { ChatRequest, OpenRouterPreferences } from '../chat.ts'
 import type { FailureKind } from '../failure.ts'
 import { amount, entry, type Fields, fields, isPresent } from '../fields.ts'
 import { clamp } from '../retry-after.ts'
-import { createDialect, type Dialect, plain, present, type Target } from './dialect.ts'
+import { createDialect, type Dialect, OURS, present, put, type Target, translated } from './dialect.ts'
 
 /** OpenRouter's stable `error.metadata.error_type` and `error.availability.code`. */
 const KINDS: Readonly<Record<string, FailureKind>> = {
@@ -86,11 +86,13 @@ export function hostOf(name: string): string {
 }
 
 function body(request: ChatRequest, target: Target): Record<string, unknown> {
-  const { openrouter: settings, groq: _, reasoning: __, reasoning_effort: ___, service_tier: tier, ...rest } = request
-  const { plugins, models, preset, transforms, trace, extra } = settings ?? {}
-  const own = settings === undefined ? null : present({ plugins, models, preset, transforms, trace, ...extra })
-  const asked = own === null ? rest : { ...rest, ...own }
-  const sent = plain(asked, { model: target.wireModel, messages: request.messages })
+  const { openrouter: settings, service_tier: tier } = request
+  const sent: Record<string, unknown> = { model: target.wireModel, messages: request.messages }
+  put(request, sent, TRANSLATED)
+  if (settings !== undefined) {
+    const { plugins, models, preset, transforms, trace, extra } = settings
+    put({ plugins, models, preset, transforms, trace, ...extra }, sent, OURS)
+  }
   const reasoning = reasoningOf(request)
   if (reasoning !== null) sent.reasoning = reasoning
   // Groq's words; provisioned throughput is nothing that OpenRouter sells.
@@ -101,8 +103,11 @@ function body(request: ChatRequest, target: Target): Record<string, unknown> {
   return sent
 }
 
+const TRANSLATED = translated('service_tier')
+
 /** One object, whichever way it was asked for; OpenRouter refuses an effort beside a number of tokens. */
 function reasoningOf({ reasoning, reasoning_effort }: ChatRequest): Record<string, unknown> | null {
+  if (!reasoning && !reasoning_effort) return null
   const { effort: asked, ...others } = reasoning ?? {}
   const effort = asked ?? reasoning_effort
   const sent = present(others)
