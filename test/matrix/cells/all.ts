@@ -1,19 +1,23 @@
 import type { Cell } from '../cell.ts'
+import { GIVEN_UP } from './aborts.ts'
 import { AGAIN } from './again.ts'
 import { AROUND } from './around.ts'
 import { ANSWERS, BEFORE } from './before.ts'
 import { DURING } from './during.ts'
-import { ENDINGS } from './endings.ts'
 import { HEDGES } from './hedges.ts'
+import { READ } from './reads.ts'
 import { RULES } from './rules.ts'
 import { SHARED } from './shared.ts'
+import { TIMES_UP } from './times.ts'
 import { SAID } from './vendors.ts'
 
 const ALL: readonly Cell[] = [
   ...BEFORE,
   ...ANSWERS,
   ...DURING,
-  ...ENDINGS,
+  ...GIVEN_UP,
+  ...TIMES_UP,
+  ...READ,
   ...SAID,
   ...AGAIN,
   ...RULES,

@@ -4,12 +4,12 @@ import {
   CONNECTIONS,
   ERROR_BODIES,
   type Fault,
-  ODDITIES,
   REDIRECTS,
   STATUS_FAULTS,
   STREAM_BODIES,
   WHOLE_BODIES,
 } from './faults.ts'
+import { ODDITIES } from './oddities.ts'
 
 /** Limits that end a silence soon. */
 const SOON = { timeoutMs: 12_000, firstTokenMs: 3000, idleMs: 3000 }

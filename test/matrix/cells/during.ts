@@ -172,7 +172,7 @@ const goesOn = (what: string, second: Act, expected: Expected, third?: Act, know
   known,
   title: `stream · going on · ${what}`,
   given: { mode: 'stream', chain: ['first', 'second', 'third'], policy: { onBroken: 'continue', limits: SOON } },
-  script: { first: [half], second: [second], ...(third && { third: [third] }) },
+  script: { first: [half, OK.stream], second: [second], ...(third && { third: [third] }) },
   expect: [expected],
 })
 const THIRD_GOES_ON = 'third continuation ok 200 yes'
@@ -194,7 +194,12 @@ const GOING_ON: readonly Cell[] = [
     OK.stream,
     {
       outcome: 'cut-off',
-      attempts: [CUT, 'second continuation bad-response 200 maybe', 'third continuation bad-response 200 maybe'],
+      attempts: [
+        CUT,
+        'second continuation bad-response 200 maybe',
+        'third continuation bad-response 200 maybe',
+        'first continuation bad-response 200 maybe',
+      ],
       shown: 'text',
       text: HALF,
     },

@@ -1,5 +1,5 @@
 import type { CallPlan, Cell, Expected, Given } from '../cell.ts'
-import { type Act, answer, body, HANG, type Mode, OK } from '../script.ts'
+import { type Act, after, answer, body, HANG, type Mode, OK } from '../script.ts'
 
 /** What one call learns and another knows: breakers, gates, accounts, models that are gone. */
 const MODES = ['whole', 'stream'] as const
@@ -59,6 +59,7 @@ const ROWS: readonly Row[] = [
   { what: 'what was long ago does not count', calls: [...times(4, {}), { afterMs: 40_000 }, {}], given: { pace: 400 }, script: (mode) => ({ first: [...times(5, FAIL), OK[mode]], second: times(5, OK[mode]) }), expect: [...times(5, ok(failed('server-error', 500), AFTER)), ok(FIRST)] },
   { what: 'what may be asked again is limited over all calls', only: 'whole', calls: Array.from({ length: 13 }, (_, n) => (n === 4 ? ONE : {})), given: { chain: ['first'], pace: 1 }, script: () => ({ first: times(24, SHAPELESS) }), expect: Array.from({ length: 13 }, (_, n) => ({ outcome: 'bad-output', attempts: n === 4 || n === 12 ? [NO_SHAPE] : [NO_SHAPE, 'first retry bad-output 200 yes'] })) },
   { what: 'how long it usually takes, until the first word', calls: times(21, {}), given: { policy: { hedge: { afterMs: 'p95' } } }, script: (mode) => ({ first: [...times(20, OK[mode]), [HANG]], second: [OK[mode]] }), expect: [...times(20, ok(FIRST)), { ...ok('first first canceled - maybe', 'second hedge ok 200 yes'), totalMs: [1000, 1000] }] },
+  { what: 'of two limits the later end counts', calls: [{}, { overlaps: true }, { afterMs: 3000 }], given: { pace: 40 }, script: (mode) => ({ first: [after(100, problem(429, { 'retry-after': '9' })), after(300, problem(429, { 'retry-after': '1' }))], second: times(3, OK[mode]) }), expect: [ok(failed('rate-limited', 429), AFTER), ok(failed('rate-limited', 429), AFTER), ok(STRAIGHT)] },
   { what: 'two at once that find the same limit', calls: [{}, { overlaps: true }, {}], script: (mode) => ({ first: [problem(429, { 'retry-after': '5' }), problem(429, { 'retry-after': '5' })], second: times(3, OK[mode]) }), expect: [ok(failed('rate-limited', 429), AFTER), ok(failed('rate-limited', 429), AFTER), ok(STRAIGHT)] },
 ]
 
