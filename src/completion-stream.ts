@@ -61,8 +61,6 @@ export function createStream(
     }
   }
 
-  type Batch = readonly StreamEvent[]
-
   /** Reads as `how`, for what `pick` makes of the events that came together. */
   function claim<T>(how: string, pick: (batch: Batch) => readonly T[]): AsyncIterableIterator<T, void> {
     if (reader !== null) {
@@ -74,34 +72,28 @@ export function createStream(
     let batch: readonly T[] = []
     let at = 0
     let pending: Promise<unknown> | null = null
-    const picked = (): T | undefined => {
-      return batch[at++]
-    }
     const more = async (): Promise<IteratorResult<T, void>> => {
-      for (;;) {
-        const next = await (asked.shift() ?? events.next())
-        if (next.done) return { done: true, value: undefined }
-        batch = pick(next.value)
-        at = 0
-        const value = picked()
-        if (value !== undefined) return { done: false, value }
+      try {
+        for (;;) {
+          const next = await (asked.shift() ?? events.next())
+          if (next.done) return { done: true, value: undefined }
+          batch = pick(next.value)
+          const [value] = batch
+          at = 1
+          if (value !== undefined) return { done: false, value }
+        }
+      } finally {
+        pending = null
       }
     }
     const iterator: AsyncIterableIterator<T, void> = {
       next() {
         // Whoever asks twice without waiting is answered in order.
-        if (pending !== null) return pending.then(() => iterator.next())
-        const value = picked()
+        if (pending !== null) return pending.then(iterator.next, iterator.next)
+        const value = batch[at++]
         if (value !== undefined) return Promise.resolve({ done: false, value })
         const next = more()
-        pending = next.then(
-          () => {
-            pending = null
-          },
-          () => {
-            pending = null
-          },
-        )
+        pending = next
         return next
       },
       async return() {
@@ -120,26 +112,39 @@ export function createStream(
     return iterator
   }
 
-  const all = (batch: Batch) => batch
-  // What came with the same bytes is one piece: in text alone nobody can tell.
-  const textOf = (batch: Batch) => {
-    let text = ''
-    for (const event of batch) if (event.type === 'text-delta') text += event.text
-    return text === '' ? [] : [text]
-  }
   const stream = {
     [Symbol.asyncIterator]: () => claim('events', all),
     text: Object.freeze({ [Symbol.asyncIterator]: () => claim('text', textOf) }),
-    get completion() {
+    toResponse: (init?: ResponseInit) => responseOf(claim('a response', all), { completion, running, init }),
+    [WHOLE]() {
       if (reader === null && !drained) {
         drained = true
         void drain()
       }
       return completion
     },
-    toResponse: (init?: ResponseInit) => responseOf(claim('a response', all), { completion, running, init }),
   }
-  // Asking for it starts the call: whoever copies or prints the stream does not ask.
-  Object.defineProperty(stream, 'completion', { enumerable: false })
-  return Object.freeze(stream)
+  return Object.freeze(Object.setPrototypeOf(stream, STREAM))
+}
+
+const WHOLE = Symbol('completion')
+
+/**
+ * Asking for the completion starts the call: by the prototype, so that whoever copies or prints a stream does not ask.
+ */
+const STREAM: Pick<CompletionStream, 'completion'> & ThisType<{ [WHOLE](): Promise<Completion> }> = Object.freeze({
+  get completion() {
+    return this[WHOLE]()
+  },
+})
+
+type Batch = readonly StreamEvent[]
+
+const all = (batch: Batch) => batch
+
+/** What came with the same bytes is one piece: in text alone nobody can tell. */
+function textOf(batch: Batch): readonly string[] {
+  let text = ''
+  for (const event of batch) if (event.type === 'text-delta') text += event.text
+  return text === '' ? [] : [text]
 }
