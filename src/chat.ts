@@ -2,6 +2,7 @@ import type {
   ChatCompletionCreateParamsNonStreaming,
   ChatCompletionMessageParam,
 } from 'openai/resources/chat/completions'
+import { fields, list } from './fields.ts'
 
 /** The words spoken with a model: OpenAI's shapes, plus what OpenRouter and Groq add to them. */
 export type ChatMessage = ChatCompletionMessageParam | AssistantMessage
@@ -173,6 +174,8 @@ export interface Needs {
   readonly file: boolean
   readonly schema: 'schema' | 'json' | null
   readonly reasoning: boolean
+  /** Something acts on it that is not the model: plugins, web search, tools that the provider runs. */
+  readonly others: boolean
   /** A rough count, about four characters a token; images count as 1,000. */
   readonly promptTokens: number
   readonly maxTokens: number | null
@@ -225,7 +228,16 @@ export function needsOf(request: ChatRequest): Needs {
     file: seen.has('file'),
     schema: format === 'json_schema' ? 'schema' : format === 'json_object' ? 'json' : null,
     reasoning: (effort !== undefined && effort !== null && effort !== 'none') || request.reasoning?.enabled === true,
+    others: asksOthers(request),
     promptTokens: tokens + Math.ceil(characters / CHARACTERS_PER_TOKEN),
     maxTokens: request.max_completion_tokens ?? request.max_tokens ?? null,
   }
+}
+
+/** Plugins, and tools that are run where the model is: they do what they do each time, and see what it sees. */
+export function asksOthers(settings: RequestSettings): boolean {
+  const { tools, openrouter } = settings
+  if (list(tools).some(({ type }) => type !== 'function' && type !== 'custom')) return true
+  const plugins = [...list(openrouter?.plugins), ...list(fields(settings)?.plugins)]
+  return plugins.some(({ id }) => id !== 'response-healing')
 }

@@ -3,6 +3,7 @@ import type { Cancellation } from './cancellation.ts'
 import { dearestOf, tariffOf } from './catalog.ts'
 import type { ChatRequest } from './chat.ts'
 import type { Clock } from './clock.ts'
+import type { Target } from './dialects/dialect.ts'
 import { type Failure, type FailureKind, failure, kindOfStatus, VERDICTS } from './failure.ts'
 import { fields, list } from './fields.ts'
 import { frozen } from './frozen.ts'
@@ -152,7 +153,7 @@ export function openExchange(call: Call, order: Order): Exchange {
     },
     async send({ stream }) {
       const { request } = order
-      const body = provider.dialect.body(request, {
+      const target: Target = {
         wireModel: step.wireModel,
         abilities: offer.abilities,
         hosts: step.hosts,
@@ -161,13 +162,14 @@ export function openExchange(call: Call, order: Order): Exchange {
         session: call.session,
         data: call.policy.data,
         dearest: isCapped ? dearestOf(offer) : null,
-      })
+      }
+      const body = provider.dialect.body(request, target)
       if (stream) Object.assign(body, { stream: true }, provider.dialect.streaming)
       const sent = written(body)
       // A token is a byte at the least; how many tokens a picture or a recording becomes, nobody says.
       mostPromptTokens = hasMedia(request) ? null : bytesOf(sent)
       phase = 'waiting'
-      const headers = provider.dialect.headers(request)
+      const headers = provider.dialect.headers(request, target)
       const sending = provider.send({
         method: 'POST',
         path: '/chat/completions',

@@ -1,7 +1,6 @@
-import type { ChatRequest } from './chat.ts'
+import { asksOthers, type ChatRequest } from './chat.ts'
 import type { Clock } from './clock.ts'
 import type { AttemptResult } from './exchange.ts'
-import { list } from './fields.ts'
 import type { Policy } from './policy.ts'
 
 /** An attempt under way. */
@@ -67,12 +66,8 @@ const LEAST_P95 = 1000
 
 /** Milliseconds after which an attempt is late; `null`: no second one is made. */
 export function lateAfter({ hedge }: Policy, request: ChatRequest, p95: number | null): number | null {
-  if (hedge === null || actsElsewhere(request)) return null
+  // What tools do where the model is, they would do twice.
+  if (hedge === null || asksOthers(request)) return null
   if (hedge.afterMs !== 'p95') return hedge.afterMs
   return p95 === null ? null : Math.max(p95, LEAST_P95)
-}
-
-/** Tools that the provider runs do what they do twice. */
-function actsElsewhere({ tools, openrouter }: ChatRequest): boolean {
-  return list(tools).some(({ type }) => type !== 'function') || list(openrouter?.plugins).length > 0
 }

@@ -1,5 +1,5 @@
 import { type Catalog, type Model, type Offer, parseReference } from './catalog.ts'
-import type { Needs, RequestSettings } from './chat.ts'
+import { asksOthers, type Needs, type RequestSettings } from './chat.ts'
 import { type Block, LONGEST_WAIT } from './health.ts'
 import type { Facts, ModelChoice } from './model-rule.ts'
 import { fromUsd, toUsd } from './money.ts'
@@ -254,6 +254,10 @@ function refusal(offer: Offer, provider: Provider, policy: Policy, facts: Facts)
       `${provider.name} does not guarantee it: declare dataTerms if the account does`,
     )
   }
+  if (policy.data.retention === 'zero' && provider.dialect.supports.dataRules && leaks(offer, provider, needs)) {
+    const because = 'zero retention does not cover plugins, web search and tools run by others: leave them out'
+    return rejection(offer, 'data-policy', because)
+  }
   const lacks = lackOf(offer, provider, needs)
   if (lacks !== null) return rejection(offer, `lacks:${lacks}`, `it does not take ${WORDS[lacks] ?? lacks}`)
   const value = needs.promptTokens + (needs.maxTokens ?? 0)
@@ -296,6 +300,11 @@ const WORDS: Readonly<Record<string, string>> = {
 }
 
 const MEDIA = ['image', 'audio', 'video', 'file'] as const
+
+/** Whether somebody sees the request to whom a provider does not pass its data rules on. */
+function leaks({ wireModel }: Offer, { settings }: Provider, needs: Needs): boolean {
+  return needs.others || asksOthers(settings) || wireModel.endsWith(':online')
+}
 
 /** What the request needs and the offer is known not to have; unknown abilities keep nothing away. */
 function lackOf(offer: Offer, provider: Provider, needs: Needs): string | null {

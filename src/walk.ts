@@ -78,10 +78,12 @@ export function createWalk({ call, ways, rejected, events, health, more }: Cours
     return health.calm ? null : health.blockOf(step, clock.now())
   }
 
-  async function turn(): Promise<Turn | null> {
-    if (failed === null) {
-      return firstTurn(left, { now: clock.now(), latest: call.deadline - LEAST_TIME, blockOf, random: call.random })
-    }
+  function first(): Turn | null {
+    return firstTurn(left, { now: clock.now(), latest: call.deadline - LEAST_TIME, blockOf, random: call.random })
+  }
+
+  /** The policy's rules are asked first, the table of verdicts last. */
+  async function after(failed: Tried): Promise<Turn | null> {
     for (const rule of call.policy.fallback) {
       const standing = Object.freeze({
         attempts: attempts.map(({ record }) => record),
@@ -139,7 +141,8 @@ export function createWalk({ call, ways, rejected, events, health, more }: Cours
     async next(adapted = asItIs) {
       if (stopped || ways.length === 0) return null
       // Nobody is asked what to do when there is nothing that could be done.
-      const turned = call.cancellation.canceled || budget.attemptsLeft === 0 ? null : await turn()
+      const isOver = call.cancellation.canceled || budget.attemptsLeft === 0
+      const turned = isOver ? null : failed === null ? first() : await after(failed)
       if (turned === null) {
         if (call.cancellation.canceled) last = failure('canceled')
         // Nothing was tried: all is closed for longer than anybody waits.

@@ -51,7 +51,7 @@ export interface Dialect {
   /** What a request for a stream says besides `stream: true`. */
   readonly streaming: Readonly<Record<string, unknown>>
   /** Headers that depend on the request; `null` for none. */
-  headers(request: ChatRequest): Record<string, string> | null
+  headers(request: ChatRequest, target: Target): Record<string, string> | null
   read(body: unknown, reply: Reply): Reading
   fail(body: unknown, reply: Reply): Failure
 }

@@ -161,13 +161,16 @@ function isNames(value: unknown): value is readonly unknown[] {
   return Array.isArray(value) && value.length > 0
 }
 
-function headers(request: ChatRequest): Record<string, string> | null {
-  const settings = request.openrouter
+function headers(request: ChatRequest, { data }: Target): Record<string, string> | null {
+  // A cache of answers keeps them: whatever a preset says, not where nothing may be kept.
+  const closed = data.retention === 'zero'
+  const settings = request.openrouter ?? (closed ? {} : undefined)
   if (settings === undefined) return null
   const { metadata, cache } = settings
   const sent: Record<string, string> = {}
   if (metadata === true) sent['x-openrouter-metadata'] = 'enabled'
-  if (cache !== undefined) {
+  if (closed) sent['x-openrouter-cache'] = 'false'
+  else if (cache !== undefined) {
     sent['x-openrouter-cache'] = cache === false ? 'false' : 'true'
     if (typeof cache === 'object') {
       if (cache.ttl !== undefined) sent['x-openrouter-cache-ttl'] = String(Math.trunc(cache.ttl))

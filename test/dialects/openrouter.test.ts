@@ -127,8 +127,14 @@ describe("OpenRouter's requests", () => {
 
   test('ask for metadata and for the answer cache by header', () => {
     const headersFor = (openrouterSettings: NonNullable<ChatRequest['openrouter']>) =>
-      openrouter.headers({ messages: hello, openrouter: openrouterSettings })
-    expect(openrouter.headers({ messages: hello })).toBeNull()
+      openrouter.headers({ messages: hello, openrouter: openrouterSettings }, target())
+    expect(openrouter.headers({ messages: hello }, target())).toBeNull()
+    // Where nothing may be kept, no answer is cached, whoever asks for it.
+    const closed = target({ data: { retention: 'zero' } })
+    expect(openrouter.headers({ messages: hello }, closed)).toEqual({ 'x-openrouter-cache': 'false' })
+    expect(openrouter.headers({ messages: hello, openrouter: { cache: true } }, closed)).toEqual({
+      'x-openrouter-cache': 'false',
+    })
     expect(headersFor({})).toBeNull()
     expect(headersFor({ metadata: true })).toEqual({ 'x-openrouter-metadata': 'enabled' })
     expect(headersFor({ cache: false })).toEqual({ 'x-openrouter-cache': 'false' })
