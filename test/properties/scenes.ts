@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { type Clock, type FailureKind, type FallbackRule, type Limits, type TaskPolicy, when } from 'modelfirst'
 import { FAILURE_KINDS } from '../../src/failure.ts'
+import type { When } from '../../src/fallback.ts'
 import type { Account, Act } from './world.ts'
 
 export const MODELS = ['alpha', 'beta', 'gamma'] as const
@@ -138,11 +139,14 @@ export const rules = (slowest: number): fc.Arbitrary<Said[]> =>
     { maxLength: 3 },
   )
 
-/** The sentence that says it; `null` where nothing was said but to wait. */
-export function sentence(kinds: readonly FailureKind[], said: readonly Verb[], stops: boolean): FallbackRule | null {
-  let begun = when(kinds)
+/** Says these words after what was said before; the rule is what was said last, `null` where that was only to wait. */
+export function spoken(
+  before: When,
+  words: readonly Verb[],
+): { readonly begun: When; readonly rule: FallbackRule | null } {
+  let begun = before
   let rule: FallbackRule | null = null
-  for (const each of said) {
+  for (const each of words) {
     if (each.verb === 'wait') {
       begun = begun.wait(each.ms)
       continue
@@ -151,6 +155,12 @@ export function sentence(kinds: readonly FailureKind[], said: readonly Verb[], s
     begun = next
     rule = next
   }
+  return { begun, rule }
+}
+
+/** The whole sentence; `null` where it has no verb. */
+export function sentence(kinds: readonly FailureKind[], words: readonly Verb[], stops: boolean): FallbackRule | null {
+  const { begun, rule } = spoken(when(kinds), words)
   return stops ? begun.stop() : rule
 }
 
