@@ -5,6 +5,7 @@
 import { fork } from 'node:child_process'
 import { compatible, createRouter, openrouter } from 'modelfirst'
 import OpenAI from 'openai'
+import { measureFailover } from './failover.ts'
 import { measure, table } from './measure.ts'
 import { measurePlanning } from './planning.ts'
 import { measureAborts, measureStreams } from './streaming.ts'
@@ -65,5 +66,7 @@ console.log()
 console.log(await measureStreams(base, { rounds: ROUNDS, calls: Math.max(20, CALLS / 6) }))
 console.log()
 console.log(await measureAborts(base))
+console.log()
+console.log(await measureFailover())
 await router.close()
 server.disconnect()
