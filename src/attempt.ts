@@ -23,6 +23,7 @@ export function openAttempt(call: Call, order: Order): Trial {
     result ??= exchange.end(ending)
   }
   return {
+    order,
     started: ask(),
     get result() {
       return result

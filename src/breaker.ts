@@ -80,11 +80,14 @@ export function createBreaker(random: () => number): Breaker {
     },
     admits: (now) => !open || (now >= until && !probing),
     begin(now) {
-      if (open && now >= until) probing = true
+      if (!open) return epoch
+      // Not admitted and asked all the same, for want of another: only that it is well again will count.
+      if (now < until || probing) return -epoch
+      probing = true
       return epoch
     },
     note(of, ok, now) {
-      if (of !== epoch) return
+      if (of !== epoch && !(of === -epoch && ok)) return
       if (ok === null) {
         probing = false
       } else if (!open) {

@@ -71,14 +71,15 @@ export function turnByVerdict(situation: Situation): Turn | null {
   if (retry === 'first' && failed.times < MOST_TIMES && mayRepeat(failed.way)) return again(failed, now)
   const open = fitting.find((way) => blockOf(way) === null)
   if (open !== undefined) return onward(open, now)
+  // The last candidate is never locked out by its illness.
+  const ill = fitting.find((way) => blockOf(way)?.opens === false)
+  if (ill !== undefined) return onward(ill, now)
   const gated = fitting.flatMap((way) => whenOpen(way, situation).map((at) => onward(way, at)))
   const once = tried
     .filter(({ failure, times }) => VERDICTS[failure.kind].retry === 'last' && times < MOST_TIMES)
     .filter(({ way }) => mayRepeat(way) && fits(way, tried))
     .flatMap((each) => whenRepeatable(each, situation).map((at) => again(each, at)))
-  // The last candidate is never locked out by its illness.
-  const ill = fitting.find((way) => blockOf(way)?.opens === false)
-  return soonest([...gated, ...once], situation) ?? (ill === undefined ? null : onward(ill, now))
+  return soonest([...gated, ...once], situation)
 }
 
 /** What a rule asks for, where it is possible; `stop` ends the call. */
@@ -126,7 +127,7 @@ function used(ways: readonly Way[], { left, tried }: Situation): readonly Way[] 
 }
 
 /** When a way may be gone: now, or when its gate opens; nothing for one that nobody should wait for. */
-function whenOpen(
+export function whenOpen(
   way: Way,
   { now, latest, blockOf, random }: Pick<Situation, 'now' | 'latest' | 'blockOf' | 'random'>,
 ): number[] {
@@ -158,7 +159,7 @@ function isOpenAt(way: Way, at: number, { blockOf }: Situation): boolean {
 }
 
 /** Whether a way makes sense after all that was learned in this call. */
-function fits(way: Way, tried: readonly Tried[]): boolean {
+export function fits(way: Way, tried: readonly Tried[]): boolean {
   return hasRoom(way, tried) && tried.every(({ way: before, failure }) => !isRuledOut(way, before, failure))
 }
 

@@ -7,7 +7,7 @@ import {
   type RouterError,
   StreamBroken,
 } from './errors.ts'
-import type { AttemptResult, Call } from './exchange.ts'
+import type { Call } from './exchange.ts'
 import { type Failure, VERDICTS } from './failure.ts'
 import type { Plan } from './plan.ts'
 import type { UsageRecord } from './usage.ts'
@@ -21,15 +21,12 @@ export interface Ending {
   readonly usage: UsageRecord
   /** What was seen of a stream. */
   readonly partial?: PartialAnswer | null
-  /** The attempt that broke it: what failed after it does not hide it. */
-  readonly broke?: AttemptResult | null
 }
 
 const MOST_REJECTIONS = 4
 
-export function errorOf({ call, plan, outcome, usage, partial = null, broke = null }: Ending): RouterError {
-  const { attempts } = outcome
-  const failure = outcome.failure?.kind === 'canceled' ? outcome.failure : (broke?.failure ?? outcome.failure)
+export function errorOf({ call, plan, outcome, usage, partial = null }: Ending): RouterError {
+  const { attempts, failure, last } = outcome
   const task = `task "${call.policy.task}"`
   const kind = failure?.kind ?? 'no-offer'
   const parts = { kind, usage, plan, retryAfterMs: failure?.retryAfterMs ?? null }
@@ -37,9 +34,7 @@ export function errorOf({ call, plan, outcome, usage, partial = null, broke = nu
     const after = attempts.length === 0 ? 'before anything was sent' : `after ${times(attempts.length)}`
     return new AbortError(`${task} was aborted ${after}`, { ...parts, reason: call.cancellation.reason })
   }
-  const last = broke ?? attempts.at(-1)
-  const where =
-    last === undefined ? '' : `${last.way.step.model} at ${last.way.step.provider}${hostOf(last.record.host)}: `
+  const where = last === null ? '' : `${last.way.step.model} at ${last.way.step.provider}${hostOf(last.record.host)}: `
   const why = failure === null ? kind : sentence(failure)
   if (partial !== null) {
     const message = `${task} broke off after ${partial.text.length} characters: ${where}${why}`

@@ -168,6 +168,8 @@ export function openExchange(call: Call, order: Order): Exchange {
       const sent = written(body)
       // A token is a byte at the least; how many tokens a picture or a recording becomes, nobody says.
       mostPromptTokens = hasMedia(request) ? null : bytesOf(sent)
+      // Whoever hears of its start may end it: then nothing is sent.
+      if (givenUp) throw reason
       phase = 'waiting'
       const headers = provider.dialect.headers(request, target)
       const sending = provider.send({
@@ -223,7 +225,7 @@ export function openExchange(call: Call, order: Order): Exchange {
       const status = reply?.status ?? null
       const failed = ending.failure === null ? null : told(ending.failure, { call, order, reply, body })
       const billed =
-        failed === null ? 'yes' : billing(failed, { answer, status, insured: provider.dialect.supports.insured })
+        failed === null ? 'yes' : billing(failed, { answer, status, phase, insured: provider.dialect.supports.insured })
       const tokens = answer?.tokens ?? (billed === 'no' ? NO_TOKENS : UNKNOWN_TOKENS)
       const host = answer?.host ?? onlyHost(way)
       const cost = costOf({
@@ -365,12 +367,12 @@ function codeOf(error: unknown): string | null {
 
 function billing(
   failed: Failure,
-  about: { answer: Answer | null; status: number | null; insured: boolean },
+  about: { answer: Answer | null; status: number | null; phase: Phase; insured: boolean },
 ): AttemptRecord['billed'] {
-  const { answer, status, insured } = about
+  const { answer, status, phase, insured } = about
+  if (phase === 'connecting') return 'no'
   // An answer that says what it used was paid for, whatever is wrong with it.
   if (answer?.reportedUsd != null || answer?.tokens.completion != null) return 'yes'
-  if (failed.kind === 'unreachable' && NOT_SENT.has(failed.code ?? '')) return 'no'
   // An error status instead of an answer: both providers charge for none of them.
   if (answer === null && status !== null && (status < 200 || status >= 300)) return 'no'
   const { billed } = VERDICTS[failed.kind]

@@ -65,7 +65,7 @@ interface Phrase {
 }
 
 const MOST_RETRIES = 100
-const LONGEST_WAIT = 600_000
+const LONGEST_PAUSE = 600_000
 
 /**
  * A fallback rule that reads as a sentence.
@@ -132,6 +132,9 @@ function checkedTimes(times: number): number {
 }
 
 function checkedWait(milliseconds: number): number {
-  if (typeof milliseconds === 'number' && milliseconds >= 0 && milliseconds <= LONGEST_WAIT) return milliseconds
-  throw new ConfigError('when(…).wait', `expected milliseconds from 0 to ${LONGEST_WAIT}, got ${plainly(milliseconds)}`)
+  if (typeof milliseconds === 'number' && milliseconds >= 0 && milliseconds <= LONGEST_PAUSE) return milliseconds
+  throw new ConfigError(
+    'when(…).wait',
+    `expected milliseconds from 0 to ${LONGEST_PAUSE}, got ${plainly(milliseconds)}`,
+  )
 }

@@ -32,12 +32,15 @@ export interface Glue {
   take(delta: Delta, out: StreamEvent[]): boolean
   /** Something of this attempt was seen. */
   readonly shown: boolean
+  /** It asks for more than the call itself does. */
+  readonly continues: boolean
 }
 
 /** Nothing was seen before. */
 export function plain(): Glue {
   let shown = false
   return {
+    continues: false,
     fit: (order) => order,
     take(delta, out) {
       shown = true
@@ -55,6 +58,7 @@ export function restarting(discarded: number): Glue {
   const glue = plain()
   let to: Place
   return {
+    continues: false,
     fit(order) {
       to = placeOf(order)
       return order
@@ -75,6 +79,7 @@ export function continuing(seam: Seam, from: Place): Glue {
   let again = ''
   let verified = false
   return {
+    continues: true,
     fit(order) {
       to = placeOf(order)
       // Another attempt at the same seam begins anew.

@@ -23,6 +23,8 @@ export interface Health {
   blockOf(step: Step, now: number): Block | null
   /** An attempt begins; what it gives back belongs to `note`. */
   begin(step: Step, now: number): number
+  /** It has something to show: a probe that is under way keeps nobody else out any longer. */
+  shown(step: Step, epoch: number, now: number): void
   /** How an attempt ended: `null` is well. `headers` tell what is left of the limits. */
   note(step: Step, ended: Ended, now: number): void
   /** What may be asked a second time at a provider. */
@@ -33,6 +35,7 @@ export interface Health {
 export interface Ended {
   /** As `begin` gave it. */
   readonly epoch: number
+  readonly durationMs: number
   readonly failure: Failure | null
   readonly headers: HeaderReader | null
 }
@@ -140,13 +143,16 @@ export function createHealth(random: () => number): Health {
     },
     blockOf,
     begin: (step, now) => knownOf(step).breaker.begin(now),
-    note(step, { epoch, failure, headers }, now) {
+    shown: (step, epoch, now) => offers.get(keyOf(step))?.breaker.note(epoch, null, now),
+    note(step, { epoch, durationMs, failure, headers }, now) {
       const known = knownOf(step)
       known.headers = headers ?? known.headers
       const verdict = failure === null ? null : VERDICTS[failure.kind]
-      known.breaker.note(epoch, verdict === null ? true : verdict.blame === 'offer' ? false : null, now)
+      known.breaker.note(epoch, isWell(failure, durationMs), now)
       if (failure === null || verdict === null) {
+        const account = accounts.get(step.provider)
         if (known.gate !== null && known.gate.until <= now) known.gate = null
+        if (account != null && account.gate !== null && account.gate.until <= now) account.gate = null
         return
       }
       troubled = true
@@ -175,6 +181,17 @@ export function createHealth(random: () => number): Health {
   }
 }
 
+/** What an attempt says of its offer's health; `null`: nothing. */
+function isWell(failure: Failure | null, durationMs: number): boolean | null {
+  if (failure === null) return true
+  if (VERDICTS[failure.kind].blame !== 'offer') return null
+  // Whoever has no patience learns nothing that others have to know.
+  return IMPATIENT.has(failure.kind) && durationMs < LEAST_PATIENCE ? null : false
+}
+
+const IMPATIENT: ReadonlySet<FailureKind> = new Set(['timed-out', 'stalled'])
+const LEAST_PATIENCE = 1000
+
 /** A variant, and a host that alone may answer, is an offer of its own. */
 function keyOf({ provider, wireModel, hosts, othersAllowed }: Step): string {
   return othersAllowed ? `${provider} ${wireModel}` : `${provider} ${wireModel} ${hosts.join()}`
@@ -188,7 +205,10 @@ function closed(gate: Gate | null | undefined, now: number): Gate | null {
 function later(gate: Gate | null, { kind, retryAfterMs }: Failure, now: number): Gate | null {
   const guesses = gate?.guesses ?? 0
   const guess = Math.min(FIRST_GUESS * 2 ** guesses, LONGEST_GUESS)
-  const told = retryAfterMs === null ? SHUT_FOR[kind] : Math.min(retryAfterMs, HOUR)
+  const fixed = SHUT_FOR[kind]
+  const hint = retryAfterMs === null ? undefined : Math.min(retryAfterMs, HOUR)
+  // A hint that comes with a key that was refused or a model that is gone opens neither any sooner.
+  const told = fixed === undefined || kind === 'quota-exhausted' ? (hint ?? fixed) : Math.max(fixed, hint ?? 0)
   // Of several calls that found it closed at the same time, the first has guessed for all.
   if (told === undefined && closed(gate, now) !== null) return gate
   const until = now + (told ?? guess)
@@ -197,7 +217,9 @@ function later(gate: Gate | null, { kind, retryAfterMs }: Failure, now: number):
 }
 
 function shut({ kind, until }: Gate, now: number): Block {
-  const code = CODES[kind] ?? 'rate-limited'
+  const { blame } = VERDICTS[kind]
+  // Whoever is ill and says so is waited for as long as anybody is; for longer, it is ill and no more.
+  const code = CODES[kind] ?? (blame === 'offer' && until - now > LONGEST_WAIT ? 'breaker-open' : 'rate-limited')
   return { code, because: `${VERDICTS[kind].says}: open ${inTime(until - now)}`, until, opens: code === 'rate-limited' }
 }
 

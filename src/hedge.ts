@@ -1,10 +1,12 @@
 import { asksOthers, type ChatRequest } from './chat.ts'
 import type { Clock } from './clock.ts'
-import type { AttemptResult } from './exchange.ts'
+import type { AttemptResult, Order } from './exchange.ts'
+import { VERDICTS } from './failure.ts'
 import type { Policy } from './policy.ts'
 
 /** An attempt under way. */
 export interface Trial {
+  readonly order: Order
   /** Settles when its first content is there, or it is over. It never rejects. */
   readonly started: Promise<void>
   /** Once it is over; `null` before. */
@@ -27,7 +29,8 @@ export interface Hedging<T extends Trial> {
 
 /**
  * The trial that counts: the first one, or, when it is late, whichever of two has its first content sooner. The other
- * is given up, and its result is told. A failure does not win while the other is still under way.
+ * is given up, and its result is told. A failure does
+ * not win while the other is still under way, unless it leads nowhere.
  */
 export async function hedged<T extends Trial>(first: T, { clock, afterMs, second, lost }: Hedging<T>): Promise<T> {
   if (await isLate(first, clock, afterMs)) {
@@ -51,8 +54,10 @@ function isLate({ started }: Trial, clock: Clock, afterMs: number): Promise<bool
 async function sooner<T extends Trial>(first: T, rival: T, lost: (result: AttemptResult) => void): Promise<T> {
   const ahead = await Promise.race([first.started.then(() => first), rival.started.then(() => rival)])
   const behind = ahead === first ? rival : first
-  if (ahead.result !== null && ahead.result.failure !== null) {
-    lost(ahead.result)
+  const failed = ahead.result?.failure ?? null
+  // What is refused here would be refused there: that ends both.
+  if (failed !== null && VERDICTS[failed.kind].next !== 'nowhere') {
+    if (ahead.result !== null) lost(ahead.result)
     await behind.started
     return behind
   }

@@ -25,7 +25,7 @@ export {
 } from './errors.ts'
 export type { Listener, RouterEvent } from './events.ts'
 export { FAILURE_KINDS, type Failure, type FailureKind } from './failure.ts'
-export { type FallbackRule, type Move, type Standing, when } from './fallback.ts'
+export { type FallbackRule, type Move, type Sentence, type Standing, type When, when } from './fallback.ts'
 export type { CallOptions } from './gather.ts'
 export type { Place, StreamEvent } from './glue.ts'
 export type { Headroom } from './headroom.ts'

@@ -184,9 +184,9 @@ export function openLive(call: Call, order: Order, onUnread: () => void): Live {
   }
 
   function end(ending: Ending): void {
+    incoming?.reader.cancel().catch(() => {})
     // It was stopped while this was on its way.
     if (result !== null) return
-    incoming?.reader.cancel().catch(() => {})
     const body = ending.body ?? (incoming === null ? null : assembly.body)
     result = exchange.end({ ...ending, body, ...(ending.failure === null ? { phase: 'done' } : {}) })
   }

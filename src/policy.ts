@@ -35,7 +35,7 @@ export type OnBroken = 'fail' | 'restart' | 'continue'
 
 /** A second attempt while the first has nothing to show yet: it costs twice and waits once. */
 export interface Hedge {
-  /** Milliseconds without any content; `p95`: as long as 19 of the last 20 calls took at most, once that is known. */
+  /** Milliseconds without any content; `p95`: what 19 of 20 calls of late did not exceed, once that is known. */
   readonly afterMs: number | 'p95'
   /** USD that the second attempt may cost at the most, by its high estimate. */
   readonly maxExtraUsd?: number | undefined

@@ -19,7 +19,7 @@ import type { CheckedTasks, ModelOf, PlaceOf } from './known.ts'
 import { createLedger, type Ledger } from './ledger.ts'
 import { kindOf, unknown } from './options.ts'
 import { createPaces } from './pace.ts'
-import type { Plan } from './plan.ts'
+import type { Plan, Step } from './plan.ts'
 import { makePlan, type Planned, waysTo } from './planner.ts'
 import { type Limits, type Policy, policyOf, type TaskPolicy, tightened } from './policy.ts'
 import type { Provider } from './provider.ts'
@@ -28,7 +28,7 @@ import { run } from './runner.ts'
 import { createSessions } from './session.ts'
 import { recordOf } from './settle.ts'
 import { type CatalogOptions, stock } from './stock.ts'
-import type { UsageRecord } from './usage.ts'
+import type { AttemptRecord, UsageRecord } from './usage.ts'
 import { createWalk, type Outcome } from './walk.ts'
 import { offerKey, type Way } from './way.ts'
 
@@ -181,7 +181,17 @@ export function createRouter<
       session,
     }
     if (events.heard) events.emit({ type: 'plan-made', call: call.id, plan })
-    const more = (model: string, provider?: string) => waysTo(model, planning, provider)
+    const more = (model: string, provider?: string) => {
+      const now = clock.now()
+      const view = health.calm ? null : { now, blockOf: (step: Step) => health.blockOf(step, now) }
+      try {
+        return waysTo(model, { ...planning, health: view }, provider)
+      } catch (error) {
+        // A rule of the user's that cannot answer for this model: there is no way to it.
+        events.report('rule', policy, error)
+        return []
+      }
+    }
     return {
       call,
       plan,
@@ -219,8 +229,8 @@ export function createRouter<
     const { won } = outcome
     if (won !== null) {
       const { offer, provider } = won.way
+      for (const { way, record } of outcome.attempts) notePace(way, record, how)
       paces.note(offerKey(offer), { tokensPerSecond: usage.latency.tokensPerSecond, firstMs: null })
-      paces.note(paceKey(won.way, how), { tokensPerSecond: null, firstMs: won.record.firstTokenMs })
       if (call.session !== null) {
         const place = { model: offer.model, provider: offer.provider, host: won.record.host }
         sessions.note(call.session, place, clock.now() + provider.cacheTtlMs)
@@ -233,6 +243,14 @@ export function createRouter<
     }
     for (const sink of sinks) feed(sink, usage)
     return usage
+  }
+
+  /** Also of one that was given up for another: it took that long at the least, and would be missed among the slow. */
+  function notePace(way: Way, { outcome, durationMs, firstTokenMs }: AttemptRecord, how: 'whole' | 'stream'): void {
+    if (outcome !== 'ok' && outcome !== 'canceled') return
+    // An answer that comes whole shows nothing before all of it is there.
+    const firstMs = how === 'whole' ? durationMs : (firstTokenMs ?? durationMs)
+    paces.note(paceKey(way, how), { tokensPerSecond: null, firstMs })
   }
 
   function feed(sink: Sink, usage: UsageRecord): void {

@@ -35,7 +35,8 @@ export async function run<T extends Trial>(
         lost: (result) => walk.note(result, { lost: true }),
       })
     }
-    if (trial.result !== null) walk.note(trial.result, { worth: trial.worth ?? trial.result })
+    if (trial.result === null) walk.shown(trial.order)
+    else walk.note(trial.result, { worth: trial.worth ?? trial.result })
     return trial
   }
   const first = await round()

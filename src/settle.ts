@@ -29,8 +29,7 @@ export interface Settling {
 /** The call as plain data. Every attempt is on the bill: their sum is the call's cost. */
 export function recordOf(settling: Settling): UsageRecord {
   const { call, plan, outcome, catalog } = settling
-  const { attempts, won } = outcome
-  const last = won ?? attempts.at(-1) ?? null
+  const { attempts, won, last } = outcome
   const cost = sum(attempts.map((attempt) => attempt.cost))
   const served = won?.answer?.model ?? null
   const totalMs = call.clock.now() - call.startedAt

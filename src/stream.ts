@@ -119,7 +119,7 @@ export async function* produce(
       return started
     }
     // Two answers cannot both go on from one text.
-    const hedgeAfterMs = (order: Order) => (joins ? null : begun.hedgeAfterMs(order))
+    const hedgeAfterMs = (order: Order) => (broke === null && !joins ? begun.hedgeAfterMs(order) : null)
     return run(walk, start, { call, hedgeAfterMs, adapted: glue.fit })
   }
 
@@ -164,20 +164,26 @@ export async function* produce(
 
   function settled(): Ended {
     const walked = walk.outcome()
-    const left = running.stopped && walked.won === null && walked.failure === null
-    const outcome = left ? { ...walked, failure: failure('canceled') } : walked
+    const left = running.stopped && walked.won === null
+    const outcome = left ? { ...walked, failure: failure('canceled') } : withBreak(walked)
     const usage = begun.settle(outcome)
     const { plan } = begun
-    const result = outcome.won ?? outcome.attempts.at(-1) ?? null
+    const result = outcome.last
     const planned = result?.way.step.model ?? ''
     if (outcome.won?.answer != null || (running.stopped && !call.cancellation.canceled)) {
       const answer = whole(result?.answer ?? NOTHING)
       running.resolve(completionOf(answer, { usage, plan, raw: result?.body ?? null, planned }))
       return { answer, error: null }
     }
-    const error = errorOf({ call, plan, outcome, usage, partial: partial(result), broke: glue.shown ? null : broke })
+    const error = errorOf({ call, plan, outcome, usage, partial: partial(result) })
     running.reject(error)
     return { answer: null, error }
+  }
+
+  /** The attempt that broke it decides: what failed after it does not hide it. */
+  function withBreak(walked: Outcome): Outcome {
+    if (broke === null || glue.shown || walked.won !== null || walked.failure?.kind === 'canceled') return walked
+    return { ...walked, last: broke, failure: broke.failure }
   }
 
   /** The answer as it was seen, which is more than the last attempt's when several were joined. */
@@ -245,7 +251,7 @@ function openTake(
       return live.result
     },
     get worth() {
-      return live.result !== null && joins && !glue.shown ? unfitting(live.result) : live.result
+      return live.result !== null && joins && !glue.shown ? unfitting(live.result, glue) : live.result
     },
     stop: () => live.stop(),
   }
@@ -255,11 +261,11 @@ function openTake(
  * An attempt of which nothing was joined. One that ended before it had written again what was said has continued
  * nothing; one that was refused may be for what only a continuation asks, and says nothing against another.
  */
-function unfitting(result: AttemptResult): AttemptResult {
+function unfitting(result: AttemptResult, { continues }: Glue): AttemptResult {
   if (result.failure === null) {
     return { ...result, failure: NO_SEAM, record: Object.freeze({ ...result.record, outcome: NO_SEAM.kind }) }
   }
-  return VERDICTS[result.failure.kind].next === 'nowhere' && result.failure.kind !== 'canceled'
+  return continues && VERDICTS[result.failure.kind].next === 'nowhere' && result.failure.kind !== 'canceled'
     ? { ...result, failure: NO_SEAM }
     : result
 }

@@ -1,10 +1,10 @@
 import { createBudget, LEAST_TIME, worstOf } from './budget.ts'
 import { type Cancelable, createCancellation, pause } from './cancellation.ts'
-import { firstTurn, type Situation, type Tried, type Turn, turnByMove, turnByVerdict } from './chain.ts'
+import { firstTurn, fits, type Situation, type Tried, type Turn, turnByMove, turnByVerdict, whenOpen } from './chain.ts'
 import type { Events } from './events.ts'
 import type { AttemptResult, Call, Order } from './exchange.ts'
 import { type Failure, failure } from './failure.ts'
-import type { Block, Health } from './health.ts'
+import type { Health } from './health.ts'
 import { fromUsd } from './money.ts'
 
 import type { Rejection } from './plan.ts'
@@ -16,6 +16,8 @@ import { isSame, type Way } from './way.ts'
 export interface Outcome {
   readonly attempts: readonly AttemptResult[]
   readonly won: AttemptResult | null
+  /** The one that decided how it ended, which need not be the one that began last. */
+  readonly last: AttemptResult | null
   readonly failure: Failure | null
 }
 
@@ -30,6 +32,8 @@ export interface Walk {
    * against another does not decide what comes next.
    */
   note(result: AttemptResult, more?: { readonly worth?: AttemptResult; readonly lost?: boolean }): void
+  /** It has something to show. */
+  shown(order: Order): void
   /** No further attempt; a pause ends. */
   stop(): void
   outcome(): Outcome
@@ -58,12 +62,14 @@ export function createWalk({ call, ways, rejected, events, health, more }: Cours
   let stopped = false
   let failed: Tried | null = null
   let won: AttemptResult | null = null
+  let decided: AttemptResult | null = null
+  let besides = 0
   let last: Failure | null = ways.length === 0 ? noWay(rejected) : null
 
   function situation(of: Tried): Situation {
     return {
       now: clock.now(),
-      latest: call.deadline - LEAST_TIME,
+      latest: latest(),
       failed: of,
       tried,
       left,
@@ -79,19 +85,25 @@ export function createWalk({ call, ways, rejected, events, health, more }: Cours
   }
 
   function first(): Turn | null {
-    return firstTurn(left, { now: clock.now(), latest: call.deadline - LEAST_TIME, blockOf, random: call.random })
+    return firstTurn(left, { now: clock.now(), latest: latest(), blockOf, random: call.random })
+  }
+
+  function latest(): number {
+    return call.deadline - LEAST_TIME
   }
 
   /** The policy's rules are asked first, the table of verdicts last. */
   async function after(failed: Tried): Promise<Turn | null> {
     for (const rule of call.policy.fallback) {
+      if (halting().canceled || budget.remaining < LEAST_TIME) return null
       const standing = Object.freeze({
         attempts: attempts.map(({ record }) => record),
         left: left.map(({ step }) => step),
         retried: failed.times - 1,
         remainingMs: budget.remaining,
       })
-      for (const move of await movesOf(rule, { failure: failed.failure, standing }, { ...call, events })) {
+      const asking = { clock, cancellation: halting(), events }
+      for (const move of await movesOf(rule, { failure: failed.failure, standing }, asking)) {
         const made = turnByMove(move, situation(failed))
         if (made === 'stop') return null
         if (made !== null) return made
@@ -100,20 +112,41 @@ export function createWalk({ call, ways, rejected, events, health, more }: Cours
     return turnByVerdict(situation(failed))
   }
 
-  async function until(at: number): Promise<void> {
+  /** What ends a pause, and the thinking of a rule. */
+  function halting(): Cancelable {
     halt ??= createCancellation(undefined, call.cancellation)
-    // Timers may strike early.
-    while (!halt.canceled && clock.now() < at) await pause(clock, at - clock.now(), halt)
+    if (stopped) halt.cancel(undefined)
+    return halt
+  }
+
+  /** Waits for a turn's time; false where its gate has closed again for longer than anybody waits. */
+  async function isDue({ way, at }: Turn): Promise<boolean> {
+    let due = at
+    while (clock.now() < due && !halting().canceled) {
+      await pause(clock, due - clock.now(), halting())
+      // Timers may strike early; and of many that waited for one gate, the first may have found it closed.
+      if (clock.now() < due || blockOf(way)?.opens !== true) continue
+      const [opens] = whenOpen(way, { now: clock.now(), latest: latest(), blockOf, random: call.random })
+      if (opens === undefined) return false
+      due = opens
+    }
+    return true
+  }
+
+  /** Whether it was left; now it is not any more. */
+  function taken(way: Way): boolean {
+    const index = left.indexOf(way)
+    if (index !== -1) left.splice(index, 1)
+    return index !== -1
   }
 
   function begin({ way, role, because }: Turn, adapted: (order: Order) => Order): Order {
-    const planned = left.indexOf(way)
-    if (planned !== -1) left.splice(planned, 1)
+    taken(way)
     const n = budget.reserve(way)
     epochs[n] = health.begin(way.step, clock.now())
     const allowance = health.allowance(way.step.provider)
-    if (role === 'retry' || role === 'hedge') allowance.spend(clock.now())
-    else allowance.earn()
+    if (role === 'hedge') allowance.spend(clock.now())
+    else if (role !== 'retry') allowance.earn()
     const othersMayFollow = left.length > 0 && budget.attemptsLeft > 0
     const timeLimit = othersMayFollow ? budget.remaining / 2 : budget.remaining
     const { provider, settings: candidate } = way
@@ -124,6 +157,12 @@ export function createWalk({ call, ways, rejected, events, health, more }: Cours
       events.emit({ type: 'attempt-start', call: call.id, n, role: order.role, model, provider })
     }
     return order
+  }
+
+  /** Nothing was tried: everything is closed for longer than anybody waits. */
+  function allClosed(): Failure {
+    const waits = left.map((way) => (blockOf(way)?.until ?? clock.now()) - clock.now())
+    return failure('rate-limited', { retryAfterMs: Math.max(0, Math.min(...waits)) })
   }
 
   function retire({ step, offer }: Way): void {
@@ -139,32 +178,37 @@ export function createWalk({ call, ways, rejected, events, health, more }: Cours
 
   return {
     async next(adapted = asItIs) {
-      if (stopped || ways.length === 0) return null
-      // Nobody is asked what to do when there is nothing that could be done.
-      const isOver = call.cancellation.canceled || budget.attemptsLeft === 0
-      const turned = isOver ? null : failed === null ? first() : await after(failed)
-      if (turned === null) {
-        if (call.cancellation.canceled) last = failure('canceled')
-        // Nothing was tried: all is closed for longer than anybody waits.
-        last ??= closed(left, blockOf, clock.now())
-        return null
+      let refused: Failure | null = null
+      while (!stopped && ways.length > 0) {
+        // Nobody is asked what to do when there is nothing that could be done.
+        const isOver = call.cancellation.canceled || budget.attemptsLeft === 0
+        const turned = isOver ? null : failed === null ? first() : await after(failed)
+        // Paid for when it is decided on: of many calls that pause, each would find the same retry affordable.
+        if (turned?.role === 'retry') health.allowance(turned.way.step.provider).spend(clock.now())
+        if (turned === null || !(await isDue(turned))) break
+        if (stopped) return null
+        refused = budget.refusal(turned.way)
+        if (refused === null) return begin(turned, adapted)
+        // What is too dear is passed over for what is not.
+        if (refused.code !== 'cost' || !taken(turned.way)) break
       }
-      if (turned.at > clock.now()) await until(turned.at)
       if (stopped) return null
-      const refused = budget.refusal(turned.way)
-      if (refused === null) return begin(turned, adapted)
-      last = last === null || refused.kind === 'canceled' || refused.code === 'cost' ? refused : last
+      if (call.cancellation.canceled) last = failure('canceled')
+      else if (last === null || refused?.code === 'cost') last = refused ?? last ?? allClosed()
       return null
     },
     beside(late) {
       const { maxExtraUsd } = call.policy.hedge ?? { maxExtraUsd: null }
+      // One in a call: `maxExtraUsd` is all that it may cost.
+      if (besides > 0) return null
       const way = left.find((each) => {
-        if (each.step.provider === late.way.step.provider || blockOf(each) !== null) return false
+        if (each.step.provider === late.way.step.provider || blockOf(each) !== null || !fits(each, tried)) return false
         const worst = worstOf(each)
         return maxExtraUsd === null || (worst !== null && worst <= fromUsd(maxExtraUsd))
       })
       if (stopped || way === undefined || budget.refusal(way) !== null) return null
       if (!health.allowance(way.step.provider).allows(clock.now())) return null
+      besides += 1
       const { model, provider } = late.way.step
       return begin({ way, role: 'hedge', because: `${model} at ${provider} is late`, at: clock.now() }, asItIs)
     },
@@ -174,11 +218,17 @@ export function createWalk({ call, ways, rejected, events, health, more }: Cours
       const now = clock.now()
       attempts.push(worth)
       budget.settle(record.n, cost)
-      health.note(way.step, { epoch: epochs[record.n] ?? 0, failure: result.failure, headers }, now)
+      const { durationMs } = record
+      health.note(way.step, { epoch: epochs[record.n] ?? 0, durationMs, failure: result.failure, headers }, now)
       if (events.heard) events.emit({ type: 'attempt-end', call: call.id, attempt: worth.record })
       if (worth.failure === null) {
-        won = worth
+        won = decided = worth
         last = null
+        return
+      }
+      // Given up for another that was sooner: nothing speaks against it, should that one break.
+      if (lost && worth.failure.kind === 'canceled') {
+        left.unshift(way)
         return
       }
       const index = tried.findIndex((each) => each.way === way)
@@ -189,8 +239,10 @@ export function createWalk({ call, ways, rejected, events, health, more }: Cours
       if (worth.failure.kind === 'model-gone') retire(way)
       if (lost) return
       failed = once
+      decided = worth
       last = worth.failure
     },
+    shown: ({ way, n }) => health.shown(way.step, epochs[n] ?? 0, clock.now()),
     stop() {
       stopped = true
       halt?.cancel(undefined)
@@ -198,7 +250,7 @@ export function createWalk({ call, ways, rejected, events, health, more }: Cours
     outcome() {
       halt?.release()
       attempts.sort((one, other) => one.record.n - other.record.n)
-      return { attempts, won, failure: last }
+      return { attempts, won, last: decided, failure: last }
     },
   }
 }
@@ -209,9 +261,4 @@ const asItIs = (order: Order) => order
 function noWay(rejected: readonly Rejection[]): Failure {
   const waits = rejected.flatMap(({ code, value }) => (code === 'rate-limited' && value !== undefined ? [value] : []))
   return waits.length === 0 ? failure('no-offer') : failure('rate-limited', { retryAfterMs: Math.min(...waits) })
-}
-
-function closed(left: readonly Way[], blockOf: (way: Way) => Block | null, now: number): Failure {
-  const waits = left.map((way) => (blockOf(way)?.until ?? now) - now)
-  return failure('rate-limited', { retryAfterMs: Math.min(...waits) })
 }
