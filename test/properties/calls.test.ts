@@ -240,8 +240,7 @@ describe('whatever providers do, and whatever rules and limits say,', () => {
     )
   })
 
-  // A hint that stands beside a refused key opens the account at once, and a rule leads there again.
-  test.fails('not even where the refusal says when to come back, and a rule leads there', async () => {
+  test('not even where the refusal says when to come back, and a rule leads there', async () => {
     const refusing = fc.nat(1000).map((hint) => refused({ does: 'status', afterMs: 1 }, hint))
     const again: Said = {
       kinds: ['unauthorized'],

@@ -78,8 +78,26 @@ const situations = (kinds: readonly FailureKind[] = FAILURE_KINDS): fc.Arbitrary
         random: () => random,
         more: (model: string, provider: string | undefined) =>
           PROVIDERS.filter((name) => provider === undefined || name === provider).map((name) => wayTo(name, model)),
+        // What breaks a property should fit a screen.
+        [fc.toStringMethod]: () =>
+          fc.stringify({
+            tried: tried.map(({ way, failure, times, endedAt }) => [
+              nameOf(way),
+              failure.kind,
+              failure.retryAfterMs,
+              times,
+              endedAt,
+            ]),
+            left: chosen.slice(count).map(nameOf),
+            blocks: ways.flatMap((way, index) => (blocks[index] === null ? [] : [[nameOf(way), blocks[index]]])),
+            repeatable,
+            time,
+            random,
+          }),
       }
     })
+
+const nameOf = ({ step, offer }: Way) => `${step.model} at ${step.provider} (${offer.context})`
 
 const sameStep = (one: Way['step'], other: Way['step']) => one.provider === other.provider && one.model === other.model
 
