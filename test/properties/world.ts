@@ -15,7 +15,7 @@ import {
 } from 'modelfirst'
 import { type QuickClock, quickClock } from './clock.ts'
 
-/** What a provider does with one request, after so many milliseconds. */
+/** What a provider does with one request, after so many milliseconds; below 0: at once, without a turn of the clock. */
 export interface Act {
   readonly does:
     | 'answer'
@@ -179,13 +179,14 @@ function played(act: Act, { signal }: WireRequest, playing: Playing): Promise<Wi
       stopTimer()
       reject(signal.reason)
     }
+    if (act.afterMs < 0) return act.does === 'unreachable' ? reject(refusedConnection()) : resolve(reply(act, playing))
     signal.addEventListener('abort', abort, { once: true })
     const stopTimer =
       act.does === 'hang'
         ? () => {}
         : playing.clock.timer(act.afterMs, () => {
             signal.removeEventListener('abort', abort)
-            if (act.does === 'unreachable') reject(new TypeError('fetch failed', { cause: coded('ECONNREFUSED') }))
+            if (act.does === 'unreachable') reject(refusedConnection())
             else resolve(reply(act, playing))
           })
   })
@@ -271,6 +272,6 @@ function asked({ body }: WireRequest): { model: string; stream: boolean } {
   return { model: String(read.model), stream: 'stream' in read && read.stream === true }
 }
 
-function coded(code: string): Error {
-  return Object.assign(new Error(code), { code })
+function refusedConnection(): Error {
+  return new TypeError('fetch failed', { cause: Object.assign(new Error('refused'), { code: 'ECONNREFUSED' }) })
 }
