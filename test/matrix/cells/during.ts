@@ -168,8 +168,7 @@ const AFTER_THE_FINISH: readonly Cell[] = BREAKS.filter(({ what }) =>
 
 const CUT = 'first first cut-off 200 maybe'
 const half = events(ROLE, words(HALF))
-const goesOn = (what: string, second: Act, expected: Expected, third?: Act, known?: string): Cell => ({
-  known,
+const goesOn = (what: string, second: Act, expected: Expected, third?: Act): Cell => ({
   title: `stream · going on · ${what}`,
   given: { mode: 'stream', chain: ['first', 'second', 'third'], policy: { onBroken: 'continue', limits: SOON } },
   script: { first: [half, OK.stream], second: [second], ...(third && { third: [third] }) },
@@ -204,7 +203,6 @@ const GOING_ON: readonly Cell[] = [
       text: HALF,
     },
     OK.stream,
-    'the record names the last failure, the error the one that broke the text',
   ),
   goesOn(
     'one that says nothing is of no use',
