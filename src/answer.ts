@@ -150,7 +150,10 @@ function textOf(content: unknown): string {
 
 const MOST_TOOL_CALLS = 128
 
-function toolCalls(value: unknown): { whole: ToolCall[]; broken: boolean } {
+const NO_CALLS = Object.freeze({ whole: Object.freeze([]), broken: false })
+
+function toolCalls(value: unknown): { readonly whole: readonly ToolCall[]; readonly broken: boolean } {
+  if (value === undefined || value === null) return NO_CALLS
   const whole: ToolCall[] = []
   const calls = list(value)
   let broken = calls.length > MOST_TOOL_CALLS
