@@ -267,8 +267,7 @@ describe('a model that is gone', () => {
 })
 
 describe('calls that overlap', () => {
-  // Between choosing what is open and beginning it, something is waited for: all that choose at once begin.
-  test.fails('of many at once, one finds out whether a breaker may close, and the others go elsewhere', async () => {
+  test('of many at once, one finds out whether a breaker may close, and the others go elsewhere', async () => {
     let down = true
     const here = await world(({ provider }) =>
       provider === 'first' && down ? { status: 503 } : { ...WELL, afterMs: 10 },
@@ -376,7 +375,7 @@ describe('the last candidate', () => {
   })
 
   // Each time that the gate closes again, as long again may be waited.
-  test.fails('a limit that closes again and again is waited for half a minute in all', async () => {
+  test('a limit that closes again and again is waited for half a minute in all', async () => {
     const here = await world(() => ({ status: 429, headers: { 'retry-after': '2' } }), {
       providers: ['only'],
       timeoutMs: 300_000,
