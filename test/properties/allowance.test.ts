@@ -4,11 +4,19 @@ import { createAllowance } from '../../src/allowance.ts'
 import { runs } from '../support/runs.ts'
 
 const event = fc.oneof(
-  fc.record({ what: fc.constant('earn' as const) }),
-  fc.record({ what: fc.constant('ask' as const) }),
-  fc.record({ what: fc.constant('pass' as const), ms: fc.oneof(fc.nat(300), fc.nat(20_000)) }),
+  { weight: 5, arbitrary: fc.record({ what: fc.constant('earn' as const) }) },
+  { weight: 4, arbitrary: fc.record({ what: fc.constant('ask' as const) }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({ what: fc.constant('pass' as const), share: fc.double({ min: 0, max: 1, noNaN: true }) }),
+  },
 )
-const histories = fc.array(event, { maxLength: 150 })
+/** Some crowded, so that time gives little, and some with long pauses. */
+const histories = fc
+  .tuple(fc.constantFrom(5, 300, 20_000), fc.array(event, { maxLength: 250, size: 'max' }))
+  .map(([longest, events]) =>
+    events.map((each) => (each.what === 'pass' ? { what: each.what, ms: each.share * longest } : each)),
+  )
 const ERROR = 1e-9
 
 describe('what may be asked a second time', () => {
