@@ -374,7 +374,6 @@ describe('the last candidate', () => {
     expect(here.clock.now() - since).toBeLessThanOrEqual(27_500 + 200)
   })
 
-  // Each time that the gate closes again, as long again may be waited.
   test('a limit that closes again and again is waited for half a minute in all', async () => {
     const here = await world(() => ({ status: 429, headers: { 'retry-after': '2' } }), {
       providers: ['only'],

@@ -9,7 +9,7 @@ const PER_SECOND = 100
 /** So many of them at a time. */
 const BATCH = 25
 /** Where every call sets timers, which a virtual clock runs one after another. */
-const SOME = 500
+const SOME = 300
 const SEED = 7
 
 interface Reply {
@@ -154,14 +154,14 @@ async function outage(
 
 const DOWN = () => ({ status: 503 })
 
-describe(`${CALLS} calls while everybody answers with a 503`, { timeout: 60_000 }, () => {
+describe('calls while everybody answers with a 503', { timeout: 60_000 }, () => {
   test.each([
-    ['spread over time, two providers', spread, 2],
-    ['spread over time, one provider', spread, 1],
-    ['in one burst, two providers', burst, 2],
-    ['in one burst, one provider', burst, 1],
-  ] as const)('%s: each is asked 1.1 times a call at the most', async (_, run, providers) => {
-    const { perCall } = await outage(DOWN, run, { providers })
+    [CALLS, 'spread over time, two providers', spread, 2],
+    [CALLS, 'in one burst, two providers', burst, 2],
+    [SOME, 'spread over time, one provider', spread, 1],
+    [SOME, 'in one burst, one provider', burst, 1],
+  ] as const)('%i, %s: each is asked 1.1 times a call at the most', async (count, _, run, providers) => {
+    const { perCall } = await outage(DOWN, run, { count, providers })
     for (const each of perCall) expect(each).toBeLessThanOrEqual(1.1)
   })
 })
@@ -249,7 +249,7 @@ describe('random failures', () => {
     const failed = tally.attempts.filter(({ outcome }) => outcome !== 'ok').length
     console.info(`${tally.ok} of ${CALLS} succeeded; ${failed} attempts failed; at the second: ${second.asked}`)
     expect([tally.ok, tally.failed]).toEqual([CALLS, 0])
-    expect(failed).toBeGreaterThan(SOME / 10)
+    expect(failed).toBeGreaterThan(CALLS / 100)
     expect((first.asked + second.asked) / CALLS).toBeLessThan(1.1)
     await router.close()
   })
