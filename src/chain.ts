@@ -68,7 +68,8 @@ export function turnByVerdict(situation: Situation): Turn | null {
   const again = (once: Tried, at: number): Turn => ({ way: once.way, role: 'retry', because: reasonOf(failed), at })
   const onward = (way: Way, at: number): Turn => ({ way, role: 'failover', because: reasonOf(failed), at })
   const fitting = left.filter((way) => fits(way, tried))
-  if (retry === 'first' && failed.times < MOST_TIMES && mayRepeat(failed.way)) return again(failed, now)
+  const atOnce = retry === 'first' && failed.times < MOST_TIMES && blockOf(failed.way) === null
+  if (atOnce && mayRepeat(failed.way)) return again(failed, now)
   const open = fitting.find((way) => blockOf(way) === null)
   if (open !== undefined) return onward(open, now)
   // The last candidate is never locked out by its illness.

@@ -97,6 +97,7 @@ export function openExchange(call: Call, order: Order): Exchange {
   let reply: WireReply | null = null
   let firstAt: number | null = null
   let mostPromptTokens: number | null = 0
+  let streams = false
   let givenUp = false
   let reason: unknown
   let stopWaiting: ((reason: unknown) => void) | undefined
@@ -124,6 +125,10 @@ export function openExchange(call: Call, order: Order): Exchange {
     armed = Math.min(call.deadline, waiting ? due : now + order.timeLimit)
     stopTimer = clock.timer(Math.max(armed - now, 1), strike)
   }
+  /** Whether anything of an answer came: the message of one that said nothing has an empty text, not none. */
+  const said = (answer: Answer | null) =>
+    (streams && firstAt !== null) ||
+    (answer !== null && (answer.text !== '' || answer.reasoning !== null || answer.toolCalls.length > 0))
   const forget = call.cancellation.listen(giveUp)
   // Not `Promise.race`: on a promise that lives as long as the exchange, each race would leave something behind.
   const until: Await = (waited) =>
@@ -152,6 +157,7 @@ export function openExchange(call: Call, order: Order): Exchange {
       hear = given
     },
     async send({ stream }) {
+      streams = stream
       const { request } = order
       const target: Target = {
         wireModel: step.wireModel,
@@ -225,7 +231,9 @@ export function openExchange(call: Call, order: Order): Exchange {
       const status = reply?.status ?? null
       const failed = ending.failure === null ? null : told(ending.failure, { call, order, reply, body })
       const billed =
-        failed === null ? 'yes' : billing(failed, { answer, status, phase, insured: provider.dialect.supports.insured })
+        failed === null
+          ? 'yes'
+          : billing(failed, { answer, status, phase, insured: provider.dialect.supports.insured, said: said(answer) })
       const tokens = answer?.tokens ?? (billed === 'no' ? NO_TOKENS : UNKNOWN_TOKENS)
       const host = answer?.host ?? onlyHost(way)
       const cost = costOf({
@@ -367,17 +375,19 @@ function codeOf(error: unknown): string | null {
 
 function billing(
   failed: Failure,
-  about: { answer: Answer | null; status: number | null; phase: Phase; insured: boolean },
+  about: { answer: Answer | null; status: number | null; phase: Phase; insured: boolean; said: boolean },
 ): AttemptRecord['billed'] {
-  const { answer, status, phase, insured } = about
+  const { answer, status, phase, insured, said } = about
   if (phase === 'connecting') return 'no'
   // An answer that says what it used was paid for, whatever is wrong with it.
   if (answer?.reportedUsd != null || answer?.tokens.completion != null) return 'yes'
   // An error status instead of an answer: both providers charge for none of them.
-  if (answer === null && status !== null && (status < 200 || status >= 300)) return 'no'
+  if (answer === null && status !== null && (status < 200 || status >= 300)) {
+    return failed.kind === 'bad-output' ? 'maybe' : 'no'
+  }
   const { billed } = VERDICTS[failed.kind]
   // An error in the middle of an answer: tokens were made for it.
-  return billed === 'no' && answer !== null && answer.message.content !== null && !insured ? 'maybe' : billed
+  return billed === 'no' && answer !== null && said && !insured ? 'maybe' : billed
 }
 
 /** Who must have answered, if anybody did. */

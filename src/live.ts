@@ -4,7 +4,7 @@ import { isSuccess, readWhole } from './attempt.ts'
 import { type AttemptResult, type Call, type Order, openExchange } from './exchange.ts'
 import { type Failure, failure } from './failure.ts'
 import { createEventReader, type EventReader } from './sse.ts'
-import { broken, TooLarge, type WireReply } from './wires/wire.ts'
+import { type ByteReader, broken, TooLarge, type WireReply } from './wires/wire.ts'
 
 /** An answer on its way. */
 export interface Live {
@@ -35,7 +35,7 @@ const NOTHING = { data: '', event: undefined }
 
 interface Incoming {
   readonly reply: WireReply
-  readonly reader: ReadableStreamDefaultReader<Uint8Array>
+  readonly reader: ByteReader
   readonly events: EventReader
 }
 

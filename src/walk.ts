@@ -4,10 +4,11 @@ import { firstTurn, fits, type Situation, type Tried, type Turn, turnByMove, tur
 import type { Events } from './events.ts'
 import type { AttemptResult, Call, Order } from './exchange.ts'
 import { type Failure, failure } from './failure.ts'
-import type { Health } from './health.ts'
+import { type Health, LONGEST_WAIT } from './health.ts'
 import { fromUsd } from './money.ts'
 
 import type { Rejection } from './plan.ts'
+import { spread } from './retry.ts'
 import { movesOf } from './rules.ts'
 import { requestAt } from './settings.ts'
 import { isSame, type Way } from './way.ts'
@@ -58,6 +59,7 @@ export function createWalk({ call, ways, rejected, events, health, more }: Cours
   const left = [...ways]
   const tried: Tried[] = []
   const epochs: number[] = []
+  const ruled = call.policy.fallback.length > 0
   let halt: Cancelable | null = null
   let stopped = false
   let failed: Tried | null = null
@@ -122,11 +124,12 @@ export function createWalk({ call, ways, rejected, events, health, more }: Cours
   /** Waits for a turn's time; false where its gate has closed again for longer than anybody waits. */
   async function isDue({ way, at }: Turn): Promise<boolean> {
     let due = at
+    const patience = Math.min(latest(), clock.now() + spread(LONGEST_WAIT, () => 1))
     while (clock.now() < due && !halting().canceled) {
       await pause(clock, due - clock.now(), halting())
       // Timers may strike early; and of many that waited for one gate, the first may have found it closed.
       if (clock.now() < due || blockOf(way)?.opens !== true) continue
-      const [opens] = whenOpen(way, { now: clock.now(), latest: latest(), blockOf, random: call.random })
+      const [opens] = whenOpen(way, { now: clock.now(), latest: patience, blockOf, random: call.random })
       if (opens === undefined) return false
       due = opens
     }
@@ -182,12 +185,24 @@ export function createWalk({ call, ways, rejected, events, health, more }: Cours
       while (!stopped && ways.length > 0) {
         // Nobody is asked what to do when there is nothing that could be done.
         const isOver = call.cancellation.canceled || budget.attemptsLeft === 0
-        const turned = isOver ? null : failed === null ? first() : await after(failed)
+        const turned = isOver
+          ? null
+          : failed === null
+            ? first()
+            : ruled
+              ? await after(failed)
+              : turnByVerdict(situation(failed))
         // Paid for when it is decided on: of many calls that pause, each would find the same retry affordable.
         if (turned?.role === 'retry') health.allowance(turned.way.step.provider).spend(clock.now())
-        if (turned === null || !(await isDue(turned))) break
-        if (stopped) return null
+        if (turned === null) break
+        // What cannot be paid is not waited for.
         refused = budget.refusal(turned.way)
+        // Without a pause nothing may come in between: of many calls at once, one asks whether an offer is well again.
+        if (refused === null && turned.at > clock.now()) {
+          if (!(await isDue(turned))) break
+          if (stopped) return null
+          refused = budget.refusal(turned.way)
+        }
         if (refused === null) return begin(turned, adapted)
         // What is too dear is passed over for what is not.
         if (refused.code !== 'cost' || !taken(turned.way)) break

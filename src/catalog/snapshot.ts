@@ -43,10 +43,13 @@ export interface PackedSnapshot {
  * The list that comes with the package. It is a chunk of its own, read when it is first asked for; text that is parsed
  * loads faster than the same data as code, and needs no import attributes.
  */
-export async function loadSnapshot(): Promise<Snapshot> {
-  const { DATA } = await import('./snapshot-data.ts')
-  return unpack(JSON.parse(DATA))
+export function loadSnapshot(): Promise<Snapshot> {
+  loading ??= import('./snapshot-data.ts').then(({ DATA }) => unpack(JSON.parse(DATA)))
+  return loading
 }
+
+/** Nobody changes it: all routers of a process read the same. */
+let loading: Promise<Snapshot> | undefined
 
 export function unpack(packed: PackedSnapshot): Snapshot {
   const providers = Object.entries(packed.providers).map(

@@ -15,9 +15,24 @@ export interface WireRequest {
 export interface WireReply {
   readonly status: number
   readonly headers: HeaderReader
-  readonly body: ReadableStream<Uint8Array> | null
+  readonly body: ByteBody | null
   /** All of the body at once, where the wire can do that more cheaply. */
   text?(): Promise<string>
+}
+
+/** What is used of a `ReadableStream<Uint8Array>`: a wire that has something cheaper need not make one. */
+export interface ByteBody {
+  getReader(): ByteReader
+  cancel(reason?: unknown): Promise<void>
+}
+
+type BytesRead =
+  | { readonly done: false; readonly value: Uint8Array }
+  | { readonly done: true; readonly value?: Uint8Array | undefined }
+
+export interface ByteReader {
+  read(): Promise<BytesRead>
+  cancel(reason?: unknown): Promise<void>
 }
 
 /**

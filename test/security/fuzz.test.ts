@@ -241,7 +241,7 @@ function replying(status: number, headers: Record<string, string>, pieces: reado
   reply = () => ({
     status,
     headers: { get: (name) => headers[name] ?? null },
-    body: new ReadableStream({
+    body: new ReadableStream<Uint8Array>({
       start(controller) {
         for (const piece of pieces) controller.enqueue(piece)
         controller.close()

@@ -34,7 +34,7 @@ export const BEFORE: readonly Cell[] = (['whole', 'stream'] as const).flatMap((m
 
 /** Another provider has the same model. */
 function another(mode: Mode, fault: Fault): Cell {
-  const { what, act, kind, goes, silent, known } = fault
+  const { what, act, kind, goes, silent } = fault
   const stays = goes === 'stop' || goes === 'larger'
   const again = goes === 'model'
   const expected: Expected = again
@@ -45,7 +45,6 @@ function another(mode: Mode, fault: Fault): Cell {
   const script: Record<string, readonly Act[]> = { first: again ? [act, act] : [act], second: [OK[mode]] }
   return {
     title: `${mode} · ${what} · another provider has the model`,
-    known,
     given: {
       mode,
       chain: ['first', 'second'],
@@ -60,11 +59,10 @@ function another(mode: Mode, fault: Fault): Cell {
 
 /** Only one attempt is allowed: it is made, and told. */
 function once(mode: Mode, fault: Fault): Cell {
-  const { what, act, kind, silent, known } = fault
+  const { what, act, kind, silent } = fault
   const limits = { ...(silent && SOON), attempts: 1 }
   return {
     title: `${mode} · ${what} · one attempt is allowed`,
-    known,
     given: { mode, chain: ['first', 'second'], policy: { limits } },
     script: { first: [act] },
     expect: [
@@ -79,7 +77,7 @@ function once(mode: Mode, fault: Fault): Cell {
 
 /** There is nothing else: what makes sense to ask again is asked again after a pause, once. */
 function alone(mode: Mode, fault: Fault): Cell {
-  const { what, act, kind, goes, again, silent, known } = fault
+  const { what, act, kind, goes, again, silent } = fault
   const given = {
     mode,
     chain: ['first'],
@@ -89,13 +87,12 @@ function alone(mode: Mode, fault: Fault): Cell {
   }
   const title = `${mode} · ${what} · nobody else has the model`
   if (again === 0) {
-    return { title, known, given, script: { first: [act] }, expect: [{ outcome: kind, attempts: [lineOf(fault)] }] }
+    return { title, given, script: { first: [act] }, expect: [{ outcome: kind, attempts: [lineOf(fault)] }] }
   }
   // Half of what the pause may be; a limit without a hint closes its gate for a second; another shape needs no pause.
   const pause = goes === 'model' ? 0 : kind === 'rate-limited' ? 1050 : 250
   return {
     title,
-    known,
     given,
     script: { first: [act, OK[mode]] },
     expect: [{ outcome: 'ok', attempts: [lineOf(fault), 'first retry ok 200 yes'], gaps: [[pause, pause]] }],

@@ -42,7 +42,6 @@ export interface Fault {
   readonly again: 0 | 1
   /** Time that it takes, where it ends only with a limit. */
   readonly silent?: true
-  readonly known?: string
 }
 
 type Rest = readonly [kind: string, status: number | null, billed: Fault['billed'], goes: Fault['goes'], again: 0 | 1]
@@ -57,10 +56,6 @@ const fault = (what: string, act: Act, [kind, status, billed, goes, again]: Rest
   again,
   ...(silent && { silent }),
 })
-
-/** Of an answer that failed before it said anything nothing was made. */
-export const UNPAID = 'what failed before a word was said counts as perhaps billed'
-const unpaid = (unspoken: Fault): Fault => ({ ...unspoken, known: UNPAID })
 
 const problem = (message: string, more: object = {}) => ({ error: { message, type: 'error', ...more } })
 const PAGE = '<!doctype html><html><head><title>Sign in</title></head><body>@answer@</body></html>'
@@ -193,7 +188,7 @@ export const WHOLE_BODIES: readonly Fault[] = [
   odd('an error beside an answer', { ...answer(), ...problem('No.') }, ['server-error', 500, 'no', 'on', 1]),
   odd('an error inside the choice', answer({}, { error: { message: 'No.', code: 502 }, finish_reason: 'error' }), ['server-error', 502, 'yes', 'on', 1]),
   odd('a finish that is an error', answer({}, { finish_reason: 'error' }), ['server-error', 200, 'yes', 'on', 1]),
-  unpaid(odd('a finish that is an error, unpaid', answer({ usage: undefined }, { finish_reason: 'error', message: { content: null } }), ['server-error', 200, 'no', 'on', 1])),
+  odd('a finish that is an error, unpaid', answer({ usage: undefined }, { finish_reason: 'error', message: { content: null } }), ['server-error', 200, 'no', 'on', 1]),
   odd('a finish by a filter', answer({}, { finish_reason: 'content_filter' }), ['refused', 200, 'yes', 'stop', 0]),
   odd('a refusal in the place of an answer', answer({}, { message: { content: null, refusal: '@answer@' } }), ['refused', 200, 'yes', 'stop', 0]),
   odd('a call whose arguments break off', answer({}, { message: { content: null, tool_calls: [{ id: 'a', function: { name: 'look', arguments: '{"a":"@answer@' } }] }, finish_reason: 'length' }), ['bad-output', 200, 'yes', 'model', 1]),
@@ -234,16 +229,16 @@ export const STREAM_BODIES: readonly Fault[] = [
   fault('a role, and nothing more', events(ROLE, HANG), ['timed-out', 200, 'maybe', 'on', 0], true),
   odd('an error that came whole', problem('No.', { code: 503 }), ['overloaded', 503, 'no', 'on', 1]),
   odd('a limit that came whole', problem('Slow down.', { code: 429 }), ['rate-limited', 429, 'no', 'on', 1]),
-  unpaid(fault('an error, bare', events(event(problem('No.', { code: 529 }))), ['overloaded', 529, 'no', 'on', 1])),
-  unpaid(fault('an error after keep-alives and a role', events(': wait\n\n', ROLE, event(problem('No.', { code: 502 }))), ['server-error', 502, 'no', 'on', 1])),
-  unpaid(fault('an error with no choices', events(event({ id: 'c', choices: [], ...problem('No.', { code: 502 }) })), ['server-error', 502, 'no', 'on', 1])),
-  unpaid(fault('an error inside the choice', events(event({ choices: [{ index: 0, delta: {}, finish_reason: 'error', error: { message: 'No.', code: 502 } }] })), ['server-error', 502, 'no', 'on', 1])),
-  unpaid(fault('an error in an event of its own', events(`event: error\n${event(problem('No.', { code: 503 }))}`), ['overloaded', 503, 'no', 'on', 1])),
-  unpaid(fault('an error, and the connection stays open', events(event(problem('No.', { code: 503 })), HANG), ['overloaded', 503, 'no', 'on', 1])),
-  unpaid(fault('an error, and [DONE]', events(event(problem('No.', { code: 503 })), DONE), ['overloaded', 503, 'no', 'on', 1])),
-  unpaid(fault('an error that repeats the key and the prompt', events(event(problem('@key@ @prompt@', { code: '@key@' }))), ['server-error', 500, 'no', 'on', 1])),
-  unpaid(fault('a limit in the first event', events(event(problem('Slow down.', { code: 429 }))), ['rate-limited', 429, 'no', 'on', 1])),
-  unpaid(fault('a context that is too small, in the first event', events(event(problem('Too long.', { code: 'context_length_exceeded' }))), ['context-too-long', 500, 'no', 'larger', 0])),
+  fault('an error, bare', events(event(problem('No.', { code: 529 }))), ['overloaded', 529, 'no', 'on', 1]),
+  fault('an error after keep-alives and a role', events(': wait\n\n', ROLE, event(problem('No.', { code: 502 }))), ['server-error', 502, 'no', 'on', 1]),
+  fault('an error with no choices', events(event({ id: 'c', choices: [], ...problem('No.', { code: 502 }) })), ['server-error', 502, 'no', 'on', 1]),
+  fault('an error inside the choice', events(event({ choices: [{ index: 0, delta: {}, finish_reason: 'error', error: { message: 'No.', code: 502 } }] })), ['server-error', 502, 'no', 'on', 1]),
+  fault('an error in an event of its own', events(`event: error\n${event(problem('No.', { code: 503 }))}`), ['overloaded', 503, 'no', 'on', 1]),
+  fault('an error, and the connection stays open', events(event(problem('No.', { code: 503 })), HANG), ['overloaded', 503, 'no', 'on', 1]),
+  fault('an error, and [DONE]', events(event(problem('No.', { code: 503 })), DONE), ['overloaded', 503, 'no', 'on', 1]),
+  fault('an error that repeats the key and the prompt', events(event(problem('@key@ @prompt@', { code: '@key@' }))), ['server-error', 500, 'no', 'on', 1]),
+  fault('a limit in the first event', events(event(problem('Slow down.', { code: 429 }))), ['rate-limited', 429, 'no', 'on', 1]),
+  fault('a context that is too small, in the first event', events(event(problem('Too long.', { code: 'context_length_exceeded' }))), ['context-too-long', 500, 'no', 'larger', 0]),
   fault('a finish that is an error', events(ROLE, chunk({}, 'error'), LAST, DONE), ['server-error', 200, 'yes', 'on', 1]),
   fault('a finish by a filter', events(ROLE, chunk({}, 'content_filter'), LAST, DONE), ['refused', 200, 'yes', 'stop', 0]),
   fault('a refusal', events(ROLE, chunk({ refusal: '@answer@' }), FINISH, LAST, DONE), ['refused', 200, 'yes', 'stop', 0]),

@@ -1,6 +1,5 @@
 import type { Cell, Expected } from '../cell.ts'
 import { type Act, body, chunk, DONE, event, events, FINISH, HALF, type Mode, ROLE, TEXT, words } from '../script.ts'
-import { UNPAID } from './faults.ts'
 
 /** What Groq and OpenRouter really say when they fail, word for word as it was seen in the field and in recordings. */
 interface Said {
@@ -128,24 +127,23 @@ function cellsOf(vendor: Vendor, mode: Mode, said: Said): Cell[] {
 
 /** In the middle of a stream; what OpenRouter's insurance covers costs nothing. */
 // biome-ignore format: a table is read by its columns
-const INSIDE: readonly { readonly vendor: Vendor; readonly what: string; readonly act: Act; readonly line: string; readonly text?: string; readonly known?: string }[] = [
+const INSIDE: readonly { readonly vendor: Vendor; readonly what: string; readonly act: Act; readonly line: string; readonly text?: string }[] = [
   { vendor: 'openrouter', what: 'an error with no choices, before anything', act: events(event({ id: 'gen-1', model: MODEL, provider: 'Stealth', choices: [], error: { code: 502, message: 'JSON error injected into SSE stream', metadata: { error_type: 'provider_unavailable' } } })), line: 'server-error 502 no' },
   { vendor: 'openrouter', what: 'an error with an empty model, before anything', act: events(': OPENROUTER PROCESSING\n\n', event({ id: 'gen-1', model: '', provider: 'Amazon Bedrock', choices: [], error: { code: 502, message: 'Internal server error', metadata: { error_type: 'provider_unavailable' } } })), line: 'server-error 502 no' },
   { vendor: 'openrouter', what: 'an error after text', act: events(ROLE, words(HALF), event({ id: 'gen-1', choices: [{ index: 0, delta: { content: '' }, finish_reason: 'error' }], error: { code: 502, message: 'Network connection lost.' } })), line: 'server-error 502 no', text: HALF },
   { vendor: 'openrouter', what: 'an error after text, with its cost', act: events(ROLE, words(HALF), event({ id: 'gen-1', choices: [{ index: 0, delta: { content: '' }, finish_reason: 'error' }], error: { code: 502, message: 'Network connection lost.' } }), event({ id: 'gen-1', choices: [], usage: BILLED }), DONE), line: 'server-error 502 yes', text: HALF },
   { vendor: 'openrouter', what: 'a finish that is an error, and nothing said', act: events(ROLE, chunk({}, 'error'), DONE), line: 'server-error 200 no' },
   { vendor: 'openrouter', what: 'the end without a word', act: events(': OPENROUTER PROCESSING\n\n', ROLE), line: 'cut-off 200 maybe' },
-  { vendor: 'groq', what: 'an error in an event of its own, before anything', act: events(`event: error\n${event({ error: { message: 'Service Unavailable', type: 'internal_server_error', status_code: 503 } })}`), line: 'overloaded 503 no', known: UNPAID },
+  { vendor: 'groq', what: 'an error in an event of its own, before anything', act: events(`event: error\n${event({ error: { message: 'Service Unavailable', type: 'internal_server_error', status_code: 503 } })}`), line: 'overloaded 503 no' },
   { vendor: 'groq', what: 'over capacity after text', act: events(ROLE, words(HALF), `event: error\n${event({ error: { message: 'over capacity', type: 'internal_server_error', status_code: 503 } })}`), line: 'overloaded 503 maybe', text: HALF },
   { vendor: 'groq', what: 'the end after text', act: events(ROLE, words(HALF)), line: 'cut-off 200 maybe', text: HALF },
 ]
 
-const IN_STREAMS: readonly Cell[] = INSIDE.map(({ vendor, what, act, line, text, known }) => {
+const IN_STREAMS: readonly Cell[] = INSIDE.map(({ vendor, what, act, line, text }) => {
   const other = OTHER[vendor]
   const attempts = [`${vendor} first ${line}`]
   return {
     title: `stream · ${vendor} · ${what}`,
-    known,
     given: { mode: 'stream', chain: [vendor, other], policy: {} },
     script: { [vendor]: [act], ...(text === undefined && { [other]: [answerOf(other, 'stream')] }) },
     expect: [
@@ -169,7 +167,6 @@ const SHAPES: readonly Cell[] = MODES.flatMap((mode) =>
     })
     return {
       title: `${mode} · groq · ${code}`,
-      known: 'a status of 400 counts as free, although the model had answered',
       given: { mode, chain: ['groq', 'openrouter'], policy: {} },
       script: { groq: [body(400, content), answerOf('groq', mode)] },
       expect: [
