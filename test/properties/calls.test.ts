@@ -315,6 +315,33 @@ describe('a call that is given up', () => {
     )
   })
 
+  test('while it pauses does not pause any longer', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.integer({ min: 1, max: 29_000 }),
+        fc.double({ min: 0, max: 0.99, noNaN: true }),
+        async (hint, share) => {
+          const limited: Act = { does: 'status', status: 429, hint, afterMs: 0 }
+          const world = await worldOf({
+            accounts: [{ name: 'one', models: [{ id: 'alpha' }] }],
+            script: { 'one alpha': [limited] },
+            seed: hint,
+          })
+          const giving = new AbortController()
+          const running = call(world, { model: 'alpha' }, { signal: giving.signal })
+          const ms = share * hint
+          await world.clock.advance(ms)
+          giving.abort(new Error('enough'))
+          await world.clock.advance(0)
+          expect(world.clock.pending).toBe(0)
+          const [end] = await ended(world, [running])
+          expect([end?.error?.kind, end?.settledAt]).toEqual(['canceled', ms])
+        },
+      ),
+      runs(WHOLE),
+    )
+  })
+
   test('by closing the router leaves nothing behind, and nothing is asked any more', async () => {
     await fc.assert(
       fc.asyncProperty(scenes, wanted({ slowest: 2000 }), fc.nat(1500), async (given, want, ms) => {

@@ -209,7 +209,6 @@ describe('what the table says', () => {
     )
   })
 
-  // What is asked again at once goes through a gate that another call has closed meanwhile.
   test('nor where the answer was no good and is asked for again at once', () => {
     fc.assert(
       fc.property(situations(FAILURE_KINDS.filter(atOnce)), (situation) => {
