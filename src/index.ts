@@ -61,4 +61,5 @@ export { createRouter, type Router, type RouterOptions, type Sink } from './rout
 export type { CatalogOptions } from './stock.ts'
 export type { Alternative, AttemptRecord, CacheRecord, CostRecord, Drift, Tokens, UsageRecord } from './usage.ts'
 export { fetchWire } from './wires/fetch.ts'
-export type { Wire, WireReply, WireRequest } from './wires/wire.ts'
+export { type Dispatcher, undiciWire } from './wires/undici.ts'
+export type { ByteBody, ByteReader, Wire, WireReply, WireRequest } from './wires/wire.ts'

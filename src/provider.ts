@@ -10,6 +10,7 @@ import type { PriceList } from './price.ts'
 import { type Redact, redactor, secretsIn } from './redact.ts'
 import { type Fetch, fetchWire } from './wires/fetch.ts'
 import { openaiWire } from './wires/openai.ts'
+import { standardWire } from './wires/standard.ts'
 import type { Wire, WireReply } from './wires/wire.ts'
 
 /** What the account at a provider guarantees. What is not declared is not allowed under a strict policy. */
@@ -50,7 +51,7 @@ interface AccountOptions {
   readonly apiKey?: string | undefined
   readonly baseURL?: string | undefined
   readonly dataTerms?: DataTerms | undefined
-  /** How bytes travel; default: `fetchWire()`. */
+  /** How bytes travel; default: Node's own client where there is one, one floor below its `fetch`; else `fetch`. */
   readonly wire?: Wire | undefined
   /** Your own OpenAI client carries the bytes: its key, base URL, proxy and headers are used, its retries are not. */
   readonly client?: OpenAI | undefined
@@ -246,7 +247,7 @@ function createProvider<Name extends string, ModelId extends string = string>(
   for (const [header, value] of Object.entries(account.headers ?? {})) {
     headers[header.toLowerCase()] = headerValue(`${name}.headers`, header, value)
   }
-  const wire = borrowed ?? fetchWire({ fetch: account.fetch })
+  const wire = borrowed ?? (account.fetch === undefined ? standardWire() : fetchWire({ fetch: account.fetch }))
   return Object.freeze({
     ...rest,
     dataTerms: Object.freeze({ ...account.dataTerms }),

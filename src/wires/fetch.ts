@@ -3,7 +3,7 @@ import { notFollowed, Redirected, type Wire } from './wire.ts'
 export type Fetch = (url: string, init: RequestInit) => Promise<Response>
 
 /**
- * The default wire: `fetch`, and nothing between it and the bytes.
+ * `fetch`, and nothing between it and the bytes.
  *
  * @example
  * ```ts

@@ -1,14 +1,19 @@
+import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib'
 import { compatible, createRouter, groq, openrouter } from 'modelfirst'
 import { OpenAI } from 'openai'
 import { afterEach, describe, expect, test } from 'vitest'
 import { fetchWire } from '../../src/wires/fetch.ts'
 import { openaiWire } from '../../src/wires/openai.ts'
+import { standardWire } from '../../src/wires/standard.ts'
+import { nodesDispatcher, undiciWire } from '../../src/wires/undici.ts'
 import { answerOf, eventually, reply, serve, type TestServer } from '../support/server.ts'
 import { GIVEN_KEY, textOf, wireContract } from './contract.ts'
 
 const CLIENT_KEY = 'client-key-0123456789'
 
 wireContract({ name: 'fetch', make: () => fetchWire(), key: GIVEN_KEY })
+wireContract({ name: 'undici', make: () => undiciWire(), key: GIVEN_KEY })
+wireContract({ name: 'the standard', make: () => standardWire(), key: GIVEN_KEY })
 wireContract({
   name: 'an OpenAI client',
   make: (baseURL) => openaiWire(new OpenAI({ apiKey: CLIENT_KEY, baseURL, logLevel: 'off' })),
@@ -34,6 +39,92 @@ describe('the fetch wire', () => {
     const signal = new AbortController().signal
     await wire.send({ method: 'GET', url, path: '/models', headers: {}, body: null, signal })
     expect(seen).toEqual([`GET ${url}`])
+  })
+})
+
+describe('the undici wire', () => {
+  const request = (url: string) => ({
+    method: 'POST' as const,
+    url: `${url}/chat/completions?v=1`,
+    path: '/chat/completions',
+    headers: { authorization: `Bearer ${GIVEN_KEY}` },
+    body: '{}',
+    signal: new AbortController().signal,
+  })
+
+  test('goes through the dispatcher that it is given', async () => {
+    const seen: unknown[] = []
+    const nodes = nodesDispatcher()
+    if (nodes === null) throw new Error('Node has a dispatcher')
+    const server = await serve(({ response }) => reply(response, 200, '{"ok":true}'))
+    const wire = undiciWire({
+      dispatcher: {
+        request(options) {
+          seen.push(`${options.method} ${options.path}`)
+          return nodes.request(options)
+        },
+      },
+    })
+    expect(await textOf(await wire.send(request(server.url)))).toBe('{"ok":true}')
+    expect(seen).toEqual(['POST /api/v1/chat/completions?v=1'])
+    await server.close()
+  })
+
+  test.each([
+    ['gzip', gzipSync],
+    ['deflate', deflateSync],
+  ])('unpacks %s, though it asks for nothing packed', async (encoding, pack) => {
+    const text = 'ä'.repeat(100_000)
+    const server = await serve(({ response }) => reply(response, 200, pack(text), { 'content-encoding': encoding }))
+    expect(await textOf(await undiciWire().send(request(server.url)))).toBe(text)
+    expect(server.requests[0]?.headers['accept-encoding']).toBe('identity')
+    await server.close()
+  })
+
+  test('leaves what nobody can unpack as it is, so that it is found to be no answer', async () => {
+    const server = await serve(({ response }) =>
+      reply(response, 200, brotliCompressSync('{}'), { 'content-encoding': 'br' }),
+    )
+    expect(await textOf(await undiciWire().send(request(server.url)))).not.toBe('{}')
+    await server.close()
+  })
+
+  test('a header that comes twice is both', async () => {
+    const server = await serve(({ response }) => reply(response, 200, '{}', { 'x-twice': ['1', '2'] }))
+    const { headers } = await undiciWire().send(request(server.url))
+    expect([headers.get('X-Twice'), headers.get('x-never')]).toEqual(['1, 2', null])
+    await server.close()
+  })
+})
+
+describe('the standard wire', () => {
+  const nodes = globalThis.fetch
+  afterEach(() => {
+    globalThis.fetch = nodes
+  })
+
+  test('is what stands under Node’s own fetch, and fetch itself as soon as another one is there', async () => {
+    const server = await serve(({ response }) => reply(response, 200, answerOf('hello')))
+    const router = createRouter({
+      providers: [compatible({ name: 'own', baseURL: server.url, apiKey: GIVEN_KEY, models: ['small'] })],
+      tasks: { say: { model: 'small' } },
+    })
+    await router.complete('say', 'hi')
+    // Fetch would have said that it takes compressed bodies.
+    expect(server.requests[0]?.headers['accept-encoding']).toBe('identity')
+    const asked: string[] = []
+    globalThis.fetch = async (url, init) => {
+      asked.push(String(url))
+      return nodes(url, init)
+    }
+    await router.complete('say', 'hi')
+    expect(asked).toEqual([`${server.url}/chat/completions`])
+    globalThis.fetch = nodes
+    await router.complete('say', 'hi')
+    expect(asked).toHaveLength(1)
+    expect(server.requests).toHaveLength(3)
+    await router.close()
+    await server.close()
   })
 })
 
