@@ -21,7 +21,7 @@ const steps = fc.oneof(
 const outcome = fc.constantFrom(true, false, false, null)
 
 /** What happened to a breaker while it was well: how much later, and how it ended. */
-const history = fc.array(fc.tuple(steps, fc.constantFrom(true, false)), { maxLength: 60 })
+const history = fc.array(fc.tuple(steps, fc.constantFrom(true, false)), { maxLength: 60, size: 'max' })
 
 function lived(breaker: Breaker, events: readonly (readonly [number, boolean])[], from = 0): number {
   let now = from
@@ -66,7 +66,7 @@ describe('a breaker', () => {
   })
 
   test('in steady traffic counts nothing that is older than half a minute', () => {
-    const traffic = fc.array(fc.tuple(fc.nat(1500), fc.boolean()), { minLength: 20, maxLength: 150 })
+    const traffic = fc.array(fc.tuple(fc.nat(1500), fc.boolean()), { minLength: 20, maxLength: 150, size: 'max' })
     fc.assert(
       fc.property(traffic, (events) => {
         const breaker = createBreaker(() => 0)
@@ -149,7 +149,7 @@ describe('a breaker', () => {
   })
 
   test('does not care for outcomes that say nothing, nor for those of an epoch that is over', () => {
-    const strays = fc.array(fc.nat(59), { maxLength: 30 })
+    const strays = fc.array(fc.nat(59), { maxLength: 30, size: 'max' })
     fc.assert(
       fc.property(history, strays, outcome, (events, places, ok) => {
         const [plain, disturbed] = [createBreaker(() => 0.5), createBreaker(() => 0.5)]
@@ -292,7 +292,7 @@ describe('under any interleaving of beginnings and ends', () => {
         fc.tuple(fc.nat(50), outcome).map(([place, ok]) => ends(place, ok)),
         fc.tuple(fc.nat(50), fc.constantFrom(false)).map(([place, ok]) => ends(place, ok)),
       ],
-      { maxCommands: 100 },
+      { maxCommands: 120, size: 'max' },
     )
     fc.assert(
       fc.property(commands, (cmds) => {

@@ -52,7 +52,7 @@ describe('the budget of a call', () => {
       fc.property(
         fc.integer({ min: 1, max: 50_000 }),
         fc.integer({ min: 1, max: 12 }),
-        fc.array(fc.oneof({ weight: 2, arbitrary: tries }, settles), { maxLength: 40 }),
+        fc.array(fc.oneof({ weight: 2, arbitrary: tries }, settles), { maxLength: 40, size: 'max' }),
         (most, attempts, steps) => {
           const budget = createBudget(callOf(quickClock(), { attempts, maxCostUsd: usd(most) }))
           /** In pico-dollars, by attempt. */

@@ -4,7 +4,7 @@ import { seeded, virtualClock } from 'modelfirst/sandbox'
 import { describe, expect, test } from 'vitest'
 import { fromUsd } from '../../src/money.ts'
 import { runs } from '../support/runs.ts'
-import { accounts, acts, policyOf, type Said, scripts, type Wanted, wanted } from './scenes.ts'
+import { accounts, acts, MODELS, policyOf, type Said, scripts, type Wanted, wanted } from './scenes.ts'
 import { type Account, type Act, call, createWorld, type Ended, ended, type Scene, type World } from './world.ts'
 
 /** A router, its wires and a whole call: a few milliseconds each. */
@@ -65,6 +65,15 @@ const PLAIN: Wanted = {
   streamed: false,
   onBroken: 'fail',
 }
+
+/** A rule that leads to a model, wherever it is sold or at one account. */
+const use = fc
+  .record({
+    move: fc.constant('use'),
+    model: fc.constantFrom(...MODELS),
+    provider: fc.constantFrom(undefined, 'one', 'two'),
+  })
+  .map((move): Said => ({ moves: [move], thinksMs: null }))
 
 const offers = fc.constantFrom('one alpha', 'one beta', 'two alpha', 'two gamma', 'three beta')
 
@@ -180,6 +189,35 @@ describe('whatever providers do, and whatever rules and limits say,', () => {
     )
   })
 
+  test('of two at the same time one is heard, the other is given up, and both are on the record', async () => {
+    const late = fc.constantFrom<Act>(
+      { does: 'answer', afterMs: 100 },
+      { does: 'answer', afterMs: 200 },
+      { does: 'hang', afterMs: 0 },
+      { does: 'status', status: 500, afterMs: 150 },
+      { does: 'bad-arguments', afterMs: 120 },
+    )
+    const script = fc.record({
+      'one alpha': fc.array(late),
+      'two alpha': fc.array(late),
+      'three alpha': fc.array(late),
+    })
+    const three = ['one', 'two', 'three'].map((name) => ({ name, models: [{ id: 'alpha' }] }))
+    await fc.assert(
+      fc.asyncProperty(script, fc.constantFrom(1, 60, 130), fc.boolean(), async (script, hedgeMs, streamed) => {
+        const want = { ...PLAIN, hedgeMs, streamed, limits: { timeoutMs: 5000 } }
+        const { world, end } = await made({ accounts: three, script, seed: hedgeMs }, want)
+        const attempts = end.usage?.attempts ?? []
+        expect(attempts.length).toBe(world.seen.length)
+        expect(attempts.filter(({ role }) => role === 'hedge').length).toBeLessThanOrEqual(1)
+        expect(attempts.filter(({ outcome }) => outcome === 'ok').length).toBe(end.error === null ? 1 : 0)
+        expect(world.seen.every(({ endedAt }) => endedAt !== null && endedAt <= end.settledAt)).toBe(true)
+        expect(world.clock.pending).toBe(0)
+      }),
+      runs(WHOLE),
+    )
+  })
+
   test('a success is never told of a call in which no attempt had one, and never kept back', async () => {
     await fc.assert(
       fc.asyncProperty(scenes, wanted({ slowest: 2000 }), async (given, want) => {
@@ -200,8 +238,8 @@ describe('whatever providers do, and whatever rules and limits say,', () => {
   test('nothing reaches an account that does not guarantee what the data rule asks for', async () => {
     let asked = 0
     await fc.assert(
-      fc.asyncProperty(scenes, wanted({ slowest: 0 }), async (given, want) => {
-        const { world } = await made(given, { ...want, zero: true })
+      fc.asyncProperty(scenes, wanted(), use, async (given, want, used) => {
+        const { world } = await made(given, { ...want, rules: [used, ...want.rules], zero: true })
         const zero = given.accounts.filter(({ terms }) => terms?.retention === 'zero').map(({ name }) => name)
         for (const { provider } of world.seen) expect(zero).toContain(provider)
         asked += world.seen.length
@@ -213,7 +251,8 @@ describe('whatever providers do, and whatever rules and limits say,', () => {
 
   test('only models that the policy or one of its rules names are asked', async () => {
     await fc.assert(
-      fc.asyncProperty(scenes, wanted(), async (given, want) => {
+      fc.asyncProperty(scenes, wanted(), use, async (given, drawn, used) => {
+        const want = { ...drawn, rules: [used, ...drawn.rules] }
         const { world } = await made(given, want)
         const named = [
           ...want.models,

@@ -34,7 +34,10 @@ const kinds = fc.constantFrom(...FAILURE_KINDS)
 const failures = fc
   .tuple(kinds, fc.option(hints), fc.constantFrom<Failure['scope']>('model', 'model', 'account'))
   .map(([kind, retryAfterMs, scope]) => failure(kind, { retryAfterMs, scope }))
-const events = fc.array(fc.tuple(fc.nat(5000), anOffer, fc.option(failures, { freq: 4 })), { maxLength: 40 })
+const events = fc.array(fc.tuple(fc.nat(5000), anOffer, fc.option(failures, { freq: 4 })), {
+  maxLength: 40,
+  size: 'max',
+})
 
 describe('a gate', () => {
   test('that is told several times stays closed until the latest of them, in whatever order, an hour at the most', () => {
@@ -199,7 +202,10 @@ describe('an account that is out', () => {
 
 describe('what is known of offers', () => {
   const own = failures.filter(({ kind, scope }) => VERDICTS[kind].blame !== 'account' && scope === 'model')
-  const happened = fc.array(fc.tuple(fc.nat(5000), anOffer, fc.option(own, { freq: 4 })), { maxLength: 40 })
+  const happened = fc.array(fc.tuple(fc.nat(5000), anOffer, fc.option(own, { freq: 4 })), {
+    maxLength: 40,
+    size: 'max',
+  })
 
   test('is of each alone: what happens to the others changes nothing for it', () => {
     fc.assert(

@@ -6,7 +6,7 @@ import { runs } from '../support/runs.ts'
 const milliseconds = fc.double({ min: 0, max: 600_000, noNaN: true, noDefaultInfinity: true })
 const firsts = fc.oneof(
   fc.array(milliseconds, { maxLength: 30 }),
-  fc.array(fc.nat(50), { minLength: 15, maxLength: 260 }),
+  fc.array(fc.nat(50), { minLength: 15, maxLength: 260, size: 'max' }),
 )
 
 function seen(times: readonly number[]) {
@@ -36,7 +36,7 @@ describe('how long 19 of 20 calls took at most', () => {
 
   test('does not depend on the order of the calls that are kept', () => {
     fc.assert(
-      fc.property(fc.array(milliseconds, { minLength: 20, maxLength: 100 }), fc.nat(), (times, by) => {
+      fc.property(fc.array(milliseconds, { minLength: 20, maxLength: 100, size: 'max' }), fc.nat(), (times, by) => {
         const at = by % times.length
         const turned = [...times.slice(at), ...times.slice(0, at)]
         expect(seen(turned).p95('offer')).toBe(seen(times).p95('offer'))
@@ -63,7 +63,7 @@ describe('how long 19 of 20 calls took at most', () => {
 
 test('a speed lies between the slowest and the fastest call, and what was not measured changes nothing', () => {
   fc.assert(
-    fc.property(fc.array(fc.option(milliseconds), { maxLength: 40 }), (speeds) => {
+    fc.property(fc.array(fc.option(milliseconds), { maxLength: 40, size: 'max' }), (speeds) => {
       const paces = createPaces()
       for (const tokensPerSecond of speeds) paces.note('offer', { tokensPerSecond, firstMs: null })
       const measured = speeds.filter((speed) => speed !== null)

@@ -109,7 +109,7 @@ describe('what is asked a second time at a provider', () => {
       fc.asyncProperty(fc.integer({ min: 5, max: 25 }), fc.nat(300), fc.nat(), async (calls, pauseMs, seed) => {
         const world = await createWorld({
           accounts: [account('one')],
-          script: { 'one alpha': always(failing({ afterMs: 1 })) },
+          script: { 'one alpha': always(failing({ status: 429, hint: 50, afterMs: 1 })) },
           random: seeded(seed),
         })
         for (let n = 0; n < calls; n += 1) {
