@@ -201,12 +201,13 @@ describe('whatever providers do, and whatever rules and limits say,', () => {
       'one alpha': fc.array(late),
       'two alpha': fc.array(late),
       'three alpha': fc.array(late),
+      'four alpha': fc.array(late),
     })
-    const three = ['one', 'two', 'three'].map((name) => ({ name, models: [{ id: 'alpha' }] }))
+    const four = ['one', 'two', 'three', 'four'].map((name) => ({ name, models: [{ id: 'alpha' }] }))
     await fc.assert(
       fc.asyncProperty(script, fc.constantFrom(1, 60, 130), fc.boolean(), async (script, hedgeMs, streamed) => {
         const want = { ...PLAIN, hedgeMs, streamed, limits: { timeoutMs: 5000 } }
-        const { world, end } = await made({ accounts: three, script, seed: hedgeMs }, want)
+        const { world, end } = await made({ accounts: four, script, seed: hedgeMs }, want)
         const attempts = end.usage?.attempts ?? []
         expect(attempts.length).toBe(world.seen.length)
         expect(attempts.filter(({ role }) => role === 'hedge').length).toBeLessThanOrEqual(1)
