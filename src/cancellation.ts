@@ -19,35 +19,29 @@ export interface Cancelable extends Cancellation {
 
 export function createCancellation(signal?: AbortSignal, parent?: Cancellation): Cancelable {
   const stops = new Set<(reason: unknown) => void>()
-  let canceled = false
-  let reason: unknown
-  const cancel = (why: unknown) => {
-    if (canceled) return
-    canceled = true
-    reason = why
-    for (const stop of [...stops]) stop(why)
-    stops.clear()
-  }
-  const unlisten = signal === undefined ? undefined : listenTo(signal, cancel)
-  const leave = parent?.listen(cancel)
-  return {
-    get reason() {
-      return reason
-    },
-    get canceled() {
-      return canceled
-    },
-    listen(stop) {
-      if (canceled) stop(reason)
+  const cancellation = {
+    canceled: false,
+    reason: undefined as unknown,
+    listen(stop: (reason: unknown) => void) {
+      if (cancellation.canceled) stop(cancellation.reason)
       else stops.add(stop)
       return () => void stops.delete(stop)
     },
-    cancel,
+    cancel(why: unknown) {
+      if (cancellation.canceled) return
+      cancellation.canceled = true
+      cancellation.reason = why
+      for (const stop of [...stops]) stop(why)
+      stops.clear()
+    },
     release() {
       unlisten?.()
       leave?.()
     },
   }
+  const unlisten = signal === undefined ? undefined : listenTo(signal, cancellation.cancel)
+  const leave = parent?.listen(cancellation.cancel)
+  return cancellation
 }
 
 /** Waits until the time has come or it is canceled. */

@@ -6,7 +6,6 @@ import type { Clock } from './clock.ts'
 import type { Target } from './dialects/dialect.ts'
 import { type Failure, type FailureKind, failure, kindOfStatus, VERDICTS } from './failure.ts'
 import { fields, list } from './fields.ts'
-import { frozen } from './frozen.ts'
 import type { Cost } from './money.ts'
 import type { Policy } from './policy.ts'
 import { quotable } from './redact.ts'
@@ -246,7 +245,7 @@ export function openExchange(call: Call, order: Order): Exchange {
         most: { promptTokens: mostPromptTokens, completionTokens: mostCompletion(order.request, way) },
         utcMinutes: call.utcMinutes,
       })
-      const record = frozen<AttemptRecord>({
+      const record = Object.freeze<AttemptRecord>({
         n: order.n,
         role: order.role,
         model: step.model,

@@ -38,19 +38,17 @@ export interface Glue {
 
 /** Nothing was seen before. */
 export function plain(): Glue {
-  let shown = false
-  return {
+  const glue = {
     continues: false,
-    fit: (order) => order,
-    take(delta, out) {
-      shown = true
+    shown: false,
+    fit: (order: Order) => order,
+    take(delta: Delta, out: StreamEvent[]) {
+      glue.shown = true
       out.push(delta)
       return true
     },
-    get shown() {
-      return shown
-    },
   }
+  return glue
 }
 
 /** What was seen is taken back, in so many words. */

@@ -3,8 +3,8 @@ import { type Assembly, createAssembly, type Delta } from './assembly.ts'
 import { isSuccess, readWhole } from './attempt.ts'
 import { type AttemptResult, type Call, type Order, openExchange } from './exchange.ts'
 import { type Failure, failure } from './failure.ts'
-import { createEventReader, type EventReader } from './sse.ts'
-import { type ByteReader, broken, TooLarge, type WireReply } from './wires/wire.ts'
+import { createEventReader, type EventReader, EventTooLarge, type SentEvent } from './sse.ts'
+import { type ByteReader, type BytesRead, CutOff, TooLarge, type WireReply } from './wires/wire.ts'
 
 /** An answer on its way. */
 export interface Live {
@@ -31,7 +31,7 @@ const AFTERWORDS_MS = 100
 const USAGE_MS = 2000
 /** Milliseconds that a connection is given to end by itself. */
 const LINGER_MS = 20
-const NOTHING = { data: '', event: undefined }
+const NOTHING: SentEvent = { data: '' }
 
 interface Incoming {
   readonly reply: WireReply
@@ -51,8 +51,8 @@ export function openLive(call: Call, order: Order, onUnread: () => void): Live {
   const { dialect } = order.way.provider
   const assembly = createAssembly()
   /** Events that came with the same bytes, read one by one: the first can be seen before the last is parsed. */
-  const queue: { readonly data: string; readonly event: string | undefined }[] = []
-  let result: AttemptResult | null = null
+  const queue: SentEvent[] = []
+  let taken = 0
   let incoming: Incoming | null = null
   let whole: Ending | null = null
   let bytes = 0
@@ -60,42 +60,63 @@ export function openLive(call: Call, order: Order, onUnread: () => void): Live {
   let reading = false
   let afterwords = false
 
+  const live = {
+    assembly,
+    result: null as AttemptResult | null,
+    read,
+    stop(failed = failure('canceled')) {
+      if (live.result !== null) return
+      end({ ...heard(), failure: failed })
+      exchange.giveUp(undefined)
+    },
+  }
   exchange.onGivenUp((error) => {
-    if (reading || result !== null) return
+    if (reading || live.result !== null) return
     endEarly(error)
     onUnread()
   })
 
   async function read(out: Delta[]): Promise<void> {
-    if (result !== null) return
+    if (live.result !== null) return
     reading = true
     try {
       if (incoming === null && whole === null) await open()
-      if (whole !== null) handOut(whole, out)
-      else await readOn(out)
+      if (incoming !== null) {
+        progress()
+        // In one function: whatever stands between a read and its reader is paid for with every piece.
+        while (!take(out) && !isOver()) {
+          if (!feed(await exchange.until(incoming.reader.read()))) break
+        }
+        if (out.length > 0) see()
+        else await finish()
+      } else if (whole !== null) {
+        handOut(whole, out)
+      }
     } catch (error) {
       endEarly(error)
     }
     reading = false
   }
 
+  function isOver(): boolean {
+    return assembly.done || assembly.broken?.malformed === true
+  }
+
+  async function finish(): Promise<void> {
+    if (assembly.done) await lastBytes()
+    end(said())
+  }
+
   /** Once the reason to finish was given, everything was said: what breaks after it takes nothing away. */
   function endEarly(error: unknown): void {
     const spoken = assembly.finished || assembly.broken !== null
-    end(spoken && !call.cancellation.canceled ? said() : { ...heard(), failure: exchange.failureOf(error) })
+    end(spoken && !call.cancellation.canceled ? said() : { ...heard(), failure: exchange.failureOf(cutOff(error)) })
   }
 
-  async function readOn(out: Delta[]): Promise<void> {
-    progress()
-    while (!take(out) && !assembly.done && !assembly.broken?.malformed) {
-      if (!(await feed())) break
-    }
-    if (out.length > 0) {
-      see()
-      return
-    }
-    if (assembly.done) await lastBytes()
-    end(said())
+  /** A read that fails means that the body broke off. */
+  function cutOff(error: unknown): unknown {
+    const isRead = incoming !== null && !(error instanceof TooLarge || error instanceof EventTooLarge)
+    return isRead ? new CutOff('the body ended early', { cause: error }) : error
   }
 
   /** Only what was said is progress; a keep-alive is not. */
@@ -113,14 +134,20 @@ export function openLive(call: Call, order: Order, onUnread: () => void): Live {
    * parsed; after that, all there is goes together.
    */
   function take(out: Delta[]): boolean {
-    let taken = 0
-    for (; taken < queue.length && !(out.length > 0 && !seen); taken += 1) {
+    const before = taken
+    while (taken < queue.length && !(out.length > 0 && !seen)) {
       const { data, event } = queue[taken] ?? NOTHING
       assembly.take(data, event, out)
+      taken += 1
     }
-    queue.splice(0, taken)
-    if (taken > 0 && out.length === 0) progress()
+    if (taken > before && out.length === 0) progress()
+    if (taken === queue.length) forget()
     return out.length > 0
+  }
+
+  function forget(): void {
+    queue.length = 0
+    taken = 0
   }
 
   function see(): void {
@@ -129,21 +156,19 @@ export function openLive(call: Call, order: Order, onUnread: () => void): Live {
     exchange.noteFirst()
   }
 
-  /** One read from the network; false when there is no more. */
-  async function feed(): Promise<boolean> {
-    if (incoming === null) return false
-    const { done, value } = await exchange.until(broken(incoming.reader.read()))
-    if (done) return false
+  /** What was read from the network; false when there is no more. */
+  function feed({ done, value }: BytesRead): boolean {
+    if (done || value === undefined) return false
     bytes += value.byteLength
     if (bytes > (seen ? MOST_BYTES : MOST_BYTES_UNSEEN)) throw new TooLarge('too many bytes')
-    incoming.events.feed(value)
+    incoming?.events.feed(value)
     return true
   }
 
   async function open(): Promise<void> {
     const reply = await exchange.send({ stream: true })
     if (isSuccess(reply) && reply.body !== null && isStream(reply)) {
-      const events = createEventReader((data, event) => queue.push({ data, event }))
+      const events = createEventReader((event) => queue.push(event))
       incoming = { reply, reader: reply.body.getReader(), events }
       return
     }
@@ -186,9 +211,9 @@ export function openLive(call: Call, order: Order, onUnread: () => void): Live {
   function end(ending: Ending): void {
     incoming?.reader.cancel().catch(() => {})
     // It was stopped while this was on its way.
-    if (result !== null) return
+    if (live.result !== null) return
     const body = ending.body ?? (incoming === null ? null : assembly.body)
-    result = exchange.end({ ...ending, body, ...(ending.failure === null ? { phase: 'done' } : {}) })
+    live.result = exchange.end({ ...ending, body, ...(ending.failure === null ? { phase: 'done' } : {}) })
   }
 
   /**
@@ -197,25 +222,15 @@ export function openLive(call: Call, order: Order, onUnread: () => void): Live {
    */
   async function lastBytes(): Promise<void> {
     exchange.limit(LINGER_MS, 'stalled')
+    if (incoming === null) return
     try {
-      while (await feed()) queue.length = 0
+      while (feed(await exchange.until(incoming.reader.read()))) forget()
     } catch {
       // Cut off, given up: there was nothing more to hear.
     }
   }
 
-  return {
-    read,
-    assembly,
-    stop(failed = failure('canceled')) {
-      if (result !== null) return
-      end({ ...heard(), failure: failed })
-      exchange.giveUp(undefined)
-    },
-    get result() {
-      return result
-    },
-  }
+  return live
 }
 
 const UNANSWERED = { status: 0, headers: { get: () => null } }

@@ -11,7 +11,6 @@ import { errorOf } from './door.ts'
 import { ConfigError } from './errors.ts'
 import { createEvents, type Listener } from './events.ts'
 import type { Call, Order } from './exchange.ts'
-import { frozen } from './frozen.ts'
 import { type CallOptions, gather, type Sources } from './gather.ts'
 import { createHealth, type HealthReport } from './health.ts'
 import { lateAfter } from './hedge.ts'
@@ -224,8 +223,8 @@ export function createRouter<
     outcome: Outcome,
     { given, how }: { given: CallOptions; how: 'whole' | 'stream' },
   ): UsageRecord {
-    const metadata = { ...given.metadata }
-    const usage = frozen(recordOf({ call, plan, ways, outcome, catalog, metadata }))
+    const metadata = Object.freeze({ ...given.metadata })
+    const usage = recordOf({ call, plan, ways, outcome, catalog, metadata })
     const { won } = outcome
     if (won !== null) {
       const { offer, provider } = won.way

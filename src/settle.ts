@@ -9,6 +9,7 @@ import {
   coldCost,
   costRecord,
   type Drift,
+  NO_CACHE,
   NO_TOKENS,
   sumTokens,
   type UsageRecord,
@@ -35,50 +36,52 @@ export function recordOf(settling: Settling): UsageRecord {
   const totalMs = call.clock.now() - call.startedAt
   const completion = won?.record.tokens.completion ?? null
   const seconds = won === null ? 0 : won.record.durationMs / 1000
-  return {
+  return Object.freeze<UsageRecord>({
     v: 1,
     id: call.id,
     task: call.policy.task,
     session: call.session,
     at: call.at,
     outcome: outcome.failure?.kind ?? 'ok',
-    model: {
+    model: Object.freeze({
       asked: plan.steps[0]?.model ?? plan.rejected[0]?.model ?? '',
       served: served === null ? (won?.way.step.model ?? null) : canonical(served, catalog),
-    },
+    }),
     provider: last?.record.provider ?? null,
     host: last?.record.host ?? null,
     generationId: last?.record.generationId ?? null,
     tokens: attempts.length === 0 ? NO_TOKENS : sumTokens(attempts.map(({ record }) => record.tokens)),
     cost: costRecord(cost),
     cache:
-      won === null
-        ? { discountUsd: null, coldUsd: null, source: 'unknown' }
-        : cacheOf(won.record.tokens, tariffOf(won.way.offer, won.record.host), call.utcMinutes),
-    alternatives: won === null ? [] : alternativesTo(won, settling, cost),
-    latency: {
+      won === null ? NO_CACHE : cacheOf(won.record.tokens, tariffOf(won.way.offer, won.record.host), call.utcMinutes),
+    alternatives: won === null ? NONE : alternativesTo(won, settling, cost),
+    latency: Object.freeze({
       totalMs,
       firstTokenMs: won?.record.firstTokenMs == null ? null : won.record.startedMs + won.record.firstTokenMs,
       queueMs: won?.answer?.queueMs ?? null,
       tokensPerSecond: completion === null || seconds <= 0 ? null : completion / seconds,
-    },
-    attempts: attempts.map(({ record }) => record),
+    }),
+    attempts: Object.freeze(attempts.map(({ record }) => record)),
     pin: plan.session.pin,
-    drift: won === null ? [] : driftOf(won, settling),
+    drift: won === null ? NONE : driftOf(won, settling),
     metadata: settling.metadata,
-  }
+  })
 }
 
 /** The other ways of the plan, on this call's real tokens, with no cache to help them. */
 function alternativesTo(won: AttemptResult, { ways, call }: Settling, paid: Cost): readonly Alternative[] {
-  return ways.flatMap(({ offer, step }) => {
-    if (step.model === won.way.step.model && step.provider === won.way.step.provider) return []
-    const cold = coldCost(won.record.tokens, offer.tariff, call.utcMinutes)
-    if (cold.high === null) return []
+  const found: Alternative[] = []
+  for (const { offer, step } of ways) {
     const { model, provider, host } = step
-    return [{ model, provider, host, usd: usd(cold), premiumUsd: usd(difference(paid, cold)) }]
-  })
+    if (model === won.way.step.model && provider === won.way.step.provider) continue
+    const cold = coldCost(won.record.tokens, offer.tariff, call.utcMinutes)
+    if (cold.high === null) continue
+    found.push(Object.freeze({ model, provider, host, usd: usd(cold), premiumUsd: usd(difference(paid, cold)) }))
+  }
+  return Object.freeze(found)
 }
+
+const NONE: readonly never[] = Object.freeze([])
 
 function difference(paid: Interval, other: Interval): Interval {
   return {
@@ -88,7 +91,7 @@ function difference(paid: Interval, other: Interval): Interval {
 }
 
 function usd({ low, high }: Interval): { low: number; high: number | null } {
-  return { low: toUsd(low), high: high === null ? null : toUsd(high) }
+  return Object.freeze({ low: toUsd(low), high: high === null ? null : toUsd(high) })
 }
 
 /** A bill may differ from the list by rounding; beyond this it is another price. */
@@ -102,11 +105,11 @@ function driftOf({ way, answer, cost, record }: AttemptResult, { catalog, call }
     const model = canonical(served, catalog)
     // A wire id and a dated slug are names of the same model.
     if (model !== step.model && served !== step.wireModel)
-      drifts.push({ kind: 'model', planned: step.model, served: model })
+      drifts.push(Object.freeze({ kind: 'model', planned: step.model, served: model }))
   }
   const host = answer?.host ?? null
   if (step.host !== null && host !== null && !step.hosts.some((planned) => sameHost(planned, host))) {
-    drifts.push({ kind: 'host', planned: step.hosts.join(', '), served: host })
+    drifts.push(Object.freeze({ kind: 'host', planned: step.hosts.join(', '), served: host }))
   }
   const listed = tariffOf(offer, host)
   if (cost.source === 'reported' && listed !== null) {
@@ -114,10 +117,10 @@ function driftOf({ way, answer, cost, record }: AttemptResult, { catalog, call }
     const computed = coldUsd === null || discountUsd === null ? null : coldUsd - discountUsd
     const billed = toUsd(cost.low)
     if (computed !== null && Math.abs(billed - computed) > PRICE_TOLERANCE * Math.max(computed, billed)) {
-      drifts.push({ kind: 'price', planned: `$${computed}`, served: `$${billed}` })
+      drifts.push(Object.freeze({ kind: 'price', planned: `$${computed}`, served: `$${billed}` }))
     }
   }
-  return drifts
+  return drifts.length === 0 ? NONE : Object.freeze(drifts)
 }
 
 function canonical(id: string, catalog: Catalog): string {

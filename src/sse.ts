@@ -6,6 +6,11 @@ const MOST_CHARACTERS = 8 * 1024 * 1024
 /** A line that is longer than any event may be. */
 export class EventTooLarge extends Error {}
 
+export interface SentEvent {
+  readonly data: string
+  readonly event?: string | undefined
+}
+
 export interface EventReader {
   /** Bytes as they come, cut anywhere: inside a character, a line or an event. */
   feed(bytes: Uint8Array): void
@@ -15,11 +20,11 @@ export interface EventReader {
  * Bytes become events. An event that is not ended by an empty line is none: a stream that breaks off inside one has
  * not said it.
  */
-export function createEventReader(onEvent: (data: string, event: string | undefined) => void): EventReader {
+export function createEventReader(onEvent: (event: SentEvent) => void): EventReader {
   const decoder = new TextDecoder()
   let tooLarge = false
   const parser = createParser({
-    onEvent: ({ data, event }) => onEvent(data, event),
+    onEvent,
     onError: (error) => {
       // Unknown fields and odd `retry` lines are to be ignored, says the standard.
       if (error.type === 'max-buffer-size-exceeded') tooLarge = true

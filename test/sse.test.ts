@@ -13,7 +13,9 @@ interface Heard {
 /** What is heard of bytes that come in these pieces. */
 function hear(pieces: Iterable<Uint8Array>): Heard[] {
   const heard: Heard[] = []
-  const reader = createEventReader((data, event) => heard.push(event === undefined ? { data } : { event, data }))
+  const reader = createEventReader(({ data, event }) => {
+    heard.push(event === undefined ? { data } : { event, data })
+  })
   for (const piece of pieces) reader.feed(piece)
   return heard
 }
@@ -146,7 +148,7 @@ describe('long lines', () => {
     const bytes = bytesOf(`data: ${'x'.repeat(length)}\n\n`)
     const started = performance.now()
     let heard = 0
-    const reader = createEventReader((data) => {
+    const reader = createEventReader(({ data }) => {
       heard = data.length
     })
     for (let at = 0; at < bytes.length; at += 1) reader.feed(bytes.subarray(at, at + 1))

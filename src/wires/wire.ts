@@ -26,7 +26,7 @@ export interface ByteBody {
   cancel(reason?: unknown): Promise<void>
 }
 
-type BytesRead =
+export type BytesRead =
   | { readonly done: false; readonly value: Uint8Array }
   | { readonly done: true; readonly value?: Uint8Array | undefined }
 
