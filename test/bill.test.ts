@@ -15,6 +15,7 @@ import {
 import { expect, test } from 'vitest'
 import { fields } from '../src/fields.ts'
 import { start, tokens, WEATHER } from './sandbox/client.ts'
+import { hasty } from './support/router.ts'
 
 const CALLS = process.env.MODELFIRST_DEEP === '1' ? 100_000 : 10_000
 const AT_ONCE = 16
@@ -29,7 +30,8 @@ const CACHED = { ...ASKED_FOR, openrouter: { extra: { cache_control: { type: 'ep
 /** A fault in about every sixth request; the same seed, the same faults. */
 function faults(random: () => number): () => Step | undefined {
   const steps: readonly (() => Step)[] = [
-    () => fail(429, { retryAfter: 1 }),
+    // So short that nobody waits for it long.
+    () => fail(429, { retryAfter: 0.01 }),
     () => fail(500),
     () => fail(502),
     () => fail(503),
@@ -56,6 +58,7 @@ async function calls(count: number, seed: number): Promise<Tally> {
   sandbox.openrouter.script(faults(seeded(seed + 2)))
   const records: UsageRecord[] = []
   const router = createRouter({
+    random: hasty(),
     providers: sandbox.providers(),
     tasks: {
       fast: { model: [SMALL, LARGE], provider: ['groq', 'openrouter'], request: ASKED_FOR },

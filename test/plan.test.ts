@@ -23,6 +23,7 @@ import {
 import { fail, repeat, type Sandbox, virtualClock } from 'modelfirst/sandbox'
 import { describe, expect, test } from 'vitest'
 import { type Loose, start, WEATHER } from './sandbox/client.ts'
+import { hasty } from './support/router.ts'
 import { runs } from './support/runs.ts'
 
 const SMALL = 'openai/gpt-oss-20b'
@@ -686,7 +687,7 @@ describe('the wall of hosts', () => {
 
   test('whatever fails, whatever is pinned and preferred: nobody answers whom the policy does not allow', async () => {
     const sandbox = await start()
-    const router = createRouter({ providers: sandbox.providers(), tasks: {} })
+    const router = createRouter({ providers: sandbox.providers(), tasks: {}, random: hasty() })
     let answered = 0
     await fc.assert(
       fc.asyncProperty(
