@@ -94,10 +94,10 @@ export function createWalk({ call, ways, rejected, events, health, more }: Cours
     return call.deadline - LEAST_TIME
   }
 
-  /** The policy's rules are asked first, the table of verdicts last. */
-  async function after(failed: Tried): Promise<Turn | null> {
+  /** What the policy's rules say; `null` leaves it to the table of verdicts. */
+  async function byRules(failed: Tried): Promise<Turn | 'stop' | null> {
     for (const rule of call.policy.fallback) {
-      if (halting().canceled || budget.remaining < LEAST_TIME) return null
+      if (halting().canceled || budget.remaining < LEAST_TIME) return 'stop'
       const standing = Object.freeze({
         attempts: attempts.map(({ record }) => record),
         left: left.map(({ step }) => step),
@@ -107,11 +107,16 @@ export function createWalk({ call, ways, rejected, events, health, more }: Cours
       const asking = { clock, cancellation: halting(), events }
       for (const move of await movesOf(rule, { failure: failed.failure, standing }, asking)) {
         const made = turnByMove(move, situation(failed))
-        if (made === 'stop') return null
         if (made !== null) return made
       }
     }
-    return turnByVerdict(situation(failed))
+    return null
+  }
+
+  function chosen(told: Turn | null): Turn | null {
+    if (failed === null) return first()
+    // While a rule thought, another call may have begun to find out whether the offer is well again.
+    return told !== null && blockOf(told.way)?.opens !== false ? told : turnByVerdict(situation(failed))
   }
 
   /** What ends a pause, and the thinking of a rule. */
@@ -184,14 +189,10 @@ export function createWalk({ call, ways, rejected, events, health, more }: Cours
       let refused: Failure | null = null
       while (!stopped && ways.length > 0) {
         // Nobody is asked what to do when there is nothing that could be done.
-        const isOver = call.cancellation.canceled || budget.attemptsLeft === 0
-        const turned = isOver
-          ? null
-          : failed === null
-            ? first()
-            : ruled
-              ? await after(failed)
-              : turnByVerdict(situation(failed))
+        if (call.cancellation.canceled || budget.attemptsLeft === 0) break
+        const told = failed !== null && ruled ? await byRules(failed) : null
+        if (told === 'stop') break
+        const turned = chosen(told)
         // Paid for when it is decided on: of many calls that pause, each would find the same retry affordable.
         if (turned?.role === 'retry') health.allowance(turned.way.step.provider).spend(clock.now())
         if (turned === null) break
