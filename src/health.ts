@@ -1,5 +1,6 @@
 import { type Allowance, createAllowance } from './allowance.ts'
 import type { HeaderReader } from './answer.ts'
+import { keep } from './bounded.ts'
 import { type Breaker, createBreaker } from './breaker.ts'
 import { type Failure, type FailureKind, VERDICTS } from './failure.ts'
 import { frozen } from './frozen.ts'
@@ -107,21 +108,15 @@ export function createHealth(random: () => number): Health {
 
   function knownOf(step: Step): Known {
     const key = keyOf(step)
-    const known = offers.get(key)
-    if (known !== undefined) return known
-    const made = { step, breaker: createBreaker(random), gate: null, headers: null }
-    offers.set(key, made)
-    // Model ids may come from outside: what was met first is forgotten first.
-    if (offers.size > MOST_OFFERS) offers.delete(offers.keys().next().value ?? key)
-    return made
+    // Model ids may come from outside: there is no end of them.
+    return (
+      offers.get(key) ??
+      keep(offers, MOST_OFFERS, key, { step, breaker: createBreaker(random), gate: null, headers: null })
+    )
   }
 
   function accountOf(provider: string): Account {
-    const account = accounts.get(provider)
-    if (account !== undefined) return account
-    const made = { gate: null, allowance: createAllowance() }
-    accounts.set(provider, made)
-    return made
+    return accounts.get(provider) ?? keep(accounts, MOST_OFFERS, provider, { gate: null, allowance: createAllowance() })
   }
 
   function blockOf(step: Step, now: number): Block | null {
@@ -150,9 +145,9 @@ export function createHealth(random: () => number): Health {
       const verdict = failure === null ? null : VERDICTS[failure.kind]
       known.breaker.note(epoch, isWell(failure, durationMs), now)
       if (failure === null || verdict === null) {
-        const account = accounts.get(step.provider)
-        if (known.gate !== null && known.gate.until <= now) known.gate = null
-        if (account != null && account.gate !== null && account.gate.until <= now) account.gate = null
+        for (const holder of [known, accounts.get(step.provider)]) {
+          if (holder?.gate != null && holder.gate.until <= now) holder.gate = null
+        }
         return
       }
       troubled = true

@@ -29,8 +29,8 @@ export interface Hedging<T extends Trial> {
 
 /**
  * The trial that counts: the first one, or, when it is late, whichever of two has its first content sooner. The other
- * is given up, and its result is told. A failure does
- * not win while the other is still under way, unless it leads nowhere.
+ * is given up, and its result is told. A failure does not win while the other is still under way, unless it leads
+ * nowhere.
  */
 export async function hedged<T extends Trial>(first: T, { clock, afterMs, second, lost }: Hedging<T>): Promise<T> {
   if (await isLate(first, clock, afterMs)) {

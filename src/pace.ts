@@ -1,3 +1,5 @@
+import { keep } from './bounded.ts'
+
 /** How fast offers have been, from the calls of this process. */
 export interface Paces {
   note(offer: string, seen: { readonly tokensPerSecond: number | null; readonly firstMs: number | null }): void
@@ -11,6 +13,7 @@ export interface Paces {
 const WEIGHT = 0.2
 const KEPT = 100
 const LEAST = 20
+const MOST_OFFERS = 10_000
 
 interface Pace {
   speed: number | null
@@ -22,11 +25,7 @@ interface Pace {
 export function createPaces(): Paces {
   const paces = new Map<string, Pace>()
   function paceOf(offer: string): Pace {
-    const pace = paces.get(offer)
-    if (pace !== undefined) return pace
-    const made = { speed: null, firsts: [], seen: 0 }
-    paces.set(offer, made)
-    return made
+    return paces.get(offer) ?? keep(paces, MOST_OFFERS, offer, { speed: null, firsts: [], seen: 0 })
   }
   return {
     note(offer, { tokensPerSecond, firstMs }) {

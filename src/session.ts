@@ -1,3 +1,4 @@
+import { keep } from './bounded.ts'
 import type { WarmPlace } from './way.ts'
 
 /** Where sessions are at home, in this process, for as long as their cache is warm. */
@@ -32,10 +33,7 @@ export function createSessions(secret: string): Sessions {
       return null
     },
     note(hash, place, until) {
-      // A Map keeps the order of insertion: the first is the one that was used longest ago.
-      pins.delete(hash)
-      pins.set(hash, { model: place.model, provider: place.provider, host: place.host, until })
-      if (pins.size > MOST_SESSIONS) for (const [oldest] of pins) return void pins.delete(oldest)
+      keep(pins, MOST_SESSIONS, hash, { model: place.model, provider: place.provider, host: place.host, until })
     },
   }
 }

@@ -238,6 +238,8 @@ export function createWalk({ call, ways, rejected, events, health, more }: Cours
       health.note(way.step, { epoch: epochs[record.n] ?? 0, durationMs, failure: result.failure, headers }, now)
       if (events.heard) events.emit({ type: 'attempt-end', call: call.id, attempt: worth.record })
       if (worth.failure === null) {
+        // Both answered in the same moment: one is heard, both are paid for.
+        if (lost) return
         won = decided = worth
         last = null
         return
