@@ -496,10 +496,11 @@ describe('who reads', () => {
       for (let n = 0; n < 5; n += 1) setTimeout(() => response.write(chunk({ content: `${n}` })), 10 * n)
       setTimeout(() => response.end(END), 60)
     })
-    const iterator = router.stream('say', 'Hi').text[Symbol.asyncIterator]()
+    const iterator = router.stream('say', 'Hi')[Symbol.asyncIterator]()
     const results = await Promise.all(Array.from({ length: 7 }, () => iterator.next()))
-    expect(results.map(({ value }) => value)).toEqual(['0', '1', '2', '3', '4', undefined, undefined])
-    expect(results.map(({ done }) => done)).toEqual([false, false, false, false, false, true, true])
+    const said = results.map(({ value }) => (value?.type === 'text-delta' ? value.text : value?.type))
+    expect(said).toEqual(['0', '1', '2', '3', '4', 'end', undefined])
+    expect(results.map(({ done }) => done)).toEqual([false, false, false, false, false, false, true])
   })
 
   test('a wrong task is told by whoever reads, and by the completion', async () => {
