@@ -141,7 +141,13 @@ function addWays(
     } else if (block.opens && waitMs <= LONGEST_WAIT) {
       late.push({ ...way, step: { ...way.step, because: [...way.step.because, block.because] } })
     } else {
-      rejected.push({ model, provider: provider.name, code: block.code, because: block.because, value: waitMs })
+      rejected.push({
+        model,
+        provider: provider.name,
+        code: block.code,
+        because: block.because,
+        value: Math.ceil(waitMs),
+      })
       if (block.code === 'retired') successor ??= place.offer.successor
     }
   }

@@ -170,7 +170,7 @@ export function createWalk({ call, ways, rejected, events, health, more }: Cours
   /** Nothing was tried: everything is closed for longer than anybody waits. */
   function allClosed(): Failure {
     const waits = left.map((way) => (blockOf(way)?.until ?? clock.now()) - clock.now())
-    return failure('rate-limited', { retryAfterMs: Math.max(0, Math.min(...waits)) })
+    return failure('rate-limited', { retryAfterMs: Math.ceil(Math.max(0, Math.min(...waits))) })
   }
 
   function retire({ step, offer }: Way): void {
