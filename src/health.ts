@@ -167,7 +167,7 @@ export function createHealth(random: () => number): Health {
           hosts: step.othersAllowed ? [] : step.hosts,
           state: stateOf(block),
           because: block?.because ?? null,
-          forMs: block === null ? null : Math.ceil(Math.max(0, block.until - now)),
+          forMs: block === null ? null : Math.max(0, block.until - now),
           headroom: { requests: room('requests'), tokens: room('tokens') },
         }
       })
