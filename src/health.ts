@@ -167,7 +167,7 @@ export function createHealth(random: () => number): Health {
           hosts: step.othersAllowed ? [] : step.hosts,
           state: stateOf(block),
           because: block?.because ?? null,
-          forMs: block === null ? null : Math.max(0, block.until - now),
+          forMs: block === null ? null : wholeMs(block.until - now),
           headroom: { requests: room('requests'), tokens: room('tokens') },
         }
       })
@@ -227,6 +227,11 @@ function stateOf(block: Block | null): OfferHealth['state'] {
       return block.code
   }
   return 'well'
+}
+
+/** Up, but for what a clock of fractions is off by. */
+export function wholeMs(milliseconds: number): number {
+  return Math.max(0, Math.ceil(milliseconds - 1e-6))
 }
 
 function inTime(milliseconds: number): string {

@@ -1,6 +1,6 @@
 import { type Catalog, type Model, type Offer, parseReference } from './catalog.ts'
 import { asksOthers, type Needs, type RequestSettings } from './chat.ts'
-import { type Block, LONGEST_WAIT } from './health.ts'
+import { type Block, LONGEST_WAIT, wholeMs } from './health.ts'
 import type { Facts, ModelChoice } from './model-rule.ts'
 import { fromUsd, toUsd } from './money.ts'
 import { freezePlan, type Plan, type Rejection, type RejectionCode, type Step, type UsdInterval } from './plan.ts'
@@ -146,7 +146,7 @@ function addWays(
         provider: provider.name,
         code: block.code,
         because: block.because,
-        value: Math.ceil(waitMs),
+        value: wholeMs(waitMs),
       })
       if (block.code === 'retired') successor ??= place.offer.successor
     }

@@ -4,7 +4,7 @@ import { firstTurn, fits, type Situation, type Tried, type Turn, turnByMove, tur
 import type { Events } from './events.ts'
 import type { AttemptResult, Call, Order } from './exchange.ts'
 import { type Failure, failure } from './failure.ts'
-import { type Health, LONGEST_WAIT } from './health.ts'
+import { type Health, LONGEST_WAIT, wholeMs } from './health.ts'
 import { fromUsd } from './money.ts'
 
 import type { Rejection } from './plan.ts'
@@ -170,7 +170,7 @@ export function createWalk({ call, ways, rejected, events, health, more }: Cours
   /** Nothing was tried: everything is closed for longer than anybody waits. */
   function allClosed(): Failure {
     const waits = left.map((way) => (blockOf(way)?.until ?? clock.now()) - clock.now())
-    return failure('rate-limited', { retryAfterMs: Math.ceil(Math.max(0, Math.min(...waits))) })
+    return failure('rate-limited', { retryAfterMs: wholeMs(Math.min(...waits)) })
   }
 
   function retire({ step, offer }: Way): void {

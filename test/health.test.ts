@@ -289,11 +289,12 @@ describe('calls that overlap', () => {
     const waits: number[] = []
     for (let n = 0; n < 9; n += 1) {
       const forMs = offerOf(here, 'first').forMs ?? 0
-      waits.push(Math.round(forMs))
+      // To ten milliseconds: a wait is whole, and chance next to none.
+      waits.push(Math.round(forMs / 10) * 10)
       await here.clock.advance(forMs)
       expect(await went(here)).toEqual(['first: overloaded', 'second: ok'])
     }
-    // Half of it for certain, the other half is chance, which here is none.
+    // Half of it for certain, the other half is chance.
     expect(waits).toEqual([2500, 5000, 10_000, 20_000, 40_000, 80_000, 150_000, 150_000, 150_000])
   })
 
