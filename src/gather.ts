@@ -75,7 +75,7 @@ export async function gather(own: Policy, input: Input, given: CallOptions, sour
     facts,
     factsWith: (candidate) => factsOf(checkedNeeds(requestFor(settings, { candidate })), today, sources),
     session: { asked: isSticky, warm: session === null ? null : sessions.warm(session, now) },
-    health: health.calm ? null : { now, blockOf: (step) => health.blockOf(step, now) },
+    health: health.view(now),
   }
   return { at, policy, settings, request, facts, session, planning }
 }

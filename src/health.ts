@@ -22,6 +22,8 @@ export interface Health {
   /** Nothing speaks against any offer. */
   readonly calm: boolean
   blockOf(step: Step, now: number): Block | null
+  /** What speaks against offers at one moment; `null`: nothing does. */
+  view(now: number): HealthView | null
   /** An attempt begins; what it gives back belongs to `note`. */
   begin(step: Step, now: number): number
   /** It has something to show: a probe that is under way keeps nobody else out any longer. */
@@ -31,6 +33,11 @@ export interface Health {
   /** What may be asked a second time at a provider. */
   allowance(provider: string): Allowance
   report(now: number): HealthReport
+}
+
+export interface HealthView {
+  readonly now: number
+  blockOf(step: Step): Block | null
 }
 
 export interface Ended {
@@ -137,6 +144,7 @@ export function createHealth(random: () => number): Health {
       return !troubled
     },
     blockOf,
+    view: (now) => (troubled ? { now, blockOf: (step) => blockOf(step, now) } : null),
     begin: (step, now) => knownOf(step).breaker.begin(now),
     shown: (step, epoch, now) => offers.get(keyOf(step))?.breaker.note(epoch, null, now),
     note(step, { epoch, durationMs, failure, headers }, now) {

@@ -1,6 +1,6 @@
 import { type Catalog, type Model, type Offer, parseReference } from './catalog.ts'
 import { asksOthers, type Needs, type RequestSettings } from './chat.ts'
-import { type Block, LONGEST_WAIT, wholeMs } from './health.ts'
+import { type HealthView, LONGEST_WAIT, wholeMs } from './health.ts'
 import type { Facts, ModelChoice } from './model-rule.ts'
 import { fromUsd, toUsd } from './money.ts'
 import { freezePlan, type Plan, type Rejection, type RejectionCode, type Step, type UsdInterval } from './plan.ts'
@@ -18,7 +18,7 @@ export interface Planning {
   factsWith(candidate: RequestSettings): Facts
   readonly session: { readonly asked: boolean; readonly warm: WarmPlace | null }
   /** What speaks against offers now; `null`: nothing does. */
-  readonly health: { readonly now: number; blockOf(step: Step): Block | null } | null
+  readonly health: HealthView | null
 }
 
 export interface Planned {

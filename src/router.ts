@@ -18,7 +18,7 @@ import type { CheckedTasks, ModelOf, PlaceOf } from './known.ts'
 import { createLedger, type Ledger } from './ledger.ts'
 import { kindOf, unknown } from './options.ts'
 import { createPaces } from './pace.ts'
-import type { Plan, Step } from './plan.ts'
+import type { Plan } from './plan.ts'
 import { makePlan, type Planned, waysTo } from './planner.ts'
 import { type Limits, type Policy, policyOf, type TaskPolicy, tightened } from './policy.ts'
 import type { Provider } from './provider.ts'
@@ -181,10 +181,8 @@ export function createRouter<
     }
     if (events.heard) events.emit({ type: 'plan-made', call: call.id, plan })
     const more = (model: string, provider?: string) => {
-      const now = clock.now()
-      const view = health.calm ? null : { now, blockOf: (step: Step) => health.blockOf(step, now) }
       try {
-        return waysTo(model, { ...planning, health: view }, provider)
+        return waysTo(model, { ...planning, health: health.view(clock.now()) }, provider)
       } catch (error) {
         // A rule of the user's that cannot answer for this model: there is no way to it.
         events.report('rule', policy, error)
