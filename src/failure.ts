@@ -148,6 +148,9 @@ export function kindOfStatus(status: number): FailureKind {
     case 424:
     case 499:
       return 'server-error'
+    // A proxy on the way there wants to know who asks.
+    case 407:
+      return 'unreachable'
     case 429:
       return 'rate-limited'
     case 498:

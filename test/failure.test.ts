@@ -71,6 +71,7 @@ describe('a status', () => {
     [402, 'out-of-credit'],
     [403, 'forbidden'],
     [404, 'model-gone'],
+    [407, 'unreachable'],
     [408, 'timed-out'],
     [409, 'server-error'],
     [410, 'model-gone'],

@@ -1,17 +1,18 @@
 import { createServer, type ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import { gzipSync } from 'node:zlib'
+import { fetchWire, undiciWire, type Wire } from 'modelfirst'
 import type { Playing } from './memory.ts'
-import { type Act, GRACE } from './script.ts'
+import { type Act, BY_FETCH, GRACE } from './script.ts'
 import { type Insecure, insecure } from './secure.ts'
 
-export interface Loopback {
-  readonly url: string
-  /** Carries a request to the server, or to where nobody is. */
-  fetch(url: string, init: RequestInit): Promise<Response>
+/** Carries a request to the server, or to where nobody is. */
+export interface Loopback extends Wire {
   readonly busy: number
   close(): Promise<void>
 }
+
+const real = BY_FETCH ? fetchWire() : undiciWire()
 
 /** A port below those that are given out, where nothing is known to listen: one that was let go of may be given out again. */
 const NOBODY = 'http://127.0.0.1:2/v1'
@@ -158,13 +159,12 @@ export function loopback({ clock, fill, next }: Playing): Loopback {
   }
 
   return {
-    url: HOME,
-    async fetch(target, init) {
-      const headers = new Headers(init.headers)
-      const act = next({ headers: Object.fromEntries(headers), body: typeof init.body === 'string' ? init.body : null })
-      headers.set('x-act', String(acts.push(act) - 1))
+    async send(request) {
+      const { headers, body, url } = request
+      const act = next({ headers, body })
+      const numbered = { ...headers, 'x-act': String(acts.push(act) - 1) }
       const base = await baseOf(act)
-      return fetch(target.replace(HOME, base), { ...init, headers })
+      return real.send({ ...request, url: url.replace(HOME, base), headers: numbered })
     },
     get busy() {
       return [...open.values()].filter((socket) => !socket.destroyed).length

@@ -1,6 +1,6 @@
 import type { Wire, WireReply, WireRequest } from 'modelfirst'
 import type { Watched } from './clocks.ts'
-import { type Act, GRACE } from './script.ts'
+import { type Act, BY_FETCH, GRACE } from './script.ts'
 import { CODES } from './secure.ts'
 
 export interface Playing {
@@ -90,7 +90,7 @@ export function memoryWire({ clock, fill, next }: Playing): MemoryWire {
             case 'head':
               framing = step.framing
               // As the standard has it for a request that belongs to no window.
-              if (step.status === 407)
+              if (BY_FETCH && step.status === 407)
                 return fail(new TypeError('fetch failed', { cause: new Error('proxy authentication required') }))
               start(step.status, headersOf(step.headers, framing, fill))
               break

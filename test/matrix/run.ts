@@ -319,11 +319,11 @@ export const LONGEST_CALL = 200_000
 const PRICES = { input: 1, output: 2 }
 
 function providerOf(name: string, { given, world, key }: { given: Given; world: World; key: string }): Provider {
-  const transport = world.transport(name)
   const terms = given.terms?.[name]
   const account = {
     apiKey: key,
-    ...('url' in transport ? { baseURL: transport.url, fetch: transport.fetch } : { baseURL: HOME, wire: transport }),
+    baseURL: HOME,
+    wire: world.transport(name),
     ...(terms && { dataTerms: terms }),
   }
   if (name === 'groq') return groq(account)

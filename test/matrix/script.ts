@@ -39,6 +39,9 @@ export type Act = readonly Step[]
 /** By provider: what it does with its first request, its second and so on. More requests than that are an error. */
 export type Script = Readonly<Record<string, readonly Act[]>>
 
+/** `MATRIX_WIRE=fetch`: as by `fetch`; left out: as by what stands under it in Node, which is the default. */
+export const BY_FETCH = process.env.MATRIX_WIRE === 'fetch'
+
 /** Time in which what was said is read before the connection breaks: a break overtakes what is unread, in fetch too. */
 export const GRACE = 120
 

@@ -12,7 +12,7 @@ export interface Sent {
   readonly body: string
 }
 
-type Transport = Pick<MemoryWire, 'send'> | Pick<Loopback, 'url' | 'fetch'>
+type Transport = Pick<MemoryWire | Loopback, 'send'>
 
 /** Where a cell happens: time, and the way to the providers. */
 export interface World {

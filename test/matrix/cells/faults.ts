@@ -1,6 +1,7 @@
 import {
   type Act,
   answer,
+  BY_FETCH,
   body,
   CLOSE,
   chunk,
@@ -73,7 +74,7 @@ export const CONNECTIONS: readonly Fault[] = [
   fault('the connection is reset before the headers', [wait(20), RESET], ['unreachable', null, 'maybe', 'on', 1]),
   fault('the connection is closed before the headers', [wait(20), CLOSE], ['unreachable', null, 'maybe', 'on', 1]),
   fault('the answer is no HTTP', [{ do: 'raw', text: '220 smtp ESMTP\r\n' }], ['unreachable', null, 'maybe', 'on', 1]),
-  fault('a 407, which fetch takes for a proxy’s', body(407, problem('Who are you?')), ['unreachable', null, 'maybe', 'on', 1]),
+  fault('a proxy asks who it is', body(407, problem('Who are you?')), BY_FETCH ? ['unreachable', null, 'maybe', 'on', 1] : ['unreachable', 407, 'no', 'on', 1]),
   fault('no headers come', [HANG], ['timed-out', null, 'maybe', 'on', 0], true),
 ]
 
