@@ -19,15 +19,15 @@ export interface Cancelable extends Cancellation {
 
 export function createCancellation(signal?: AbortSignal, parent?: Cancellation): Cancelable {
   const stops = new Set<(reason: unknown) => void>()
-  const cancellation = {
+  const cancellation: Cancelable & { canceled: boolean; reason: unknown } = {
     canceled: false,
-    reason: undefined as unknown,
-    listen(stop: (reason: unknown) => void) {
+    reason: undefined,
+    listen(stop) {
       if (cancellation.canceled) stop(cancellation.reason)
       else stops.add(stop)
       return () => void stops.delete(stop)
     },
-    cancel(why: unknown) {
+    cancel(why) {
       if (cancellation.canceled) return
       cancellation.canceled = true
       cancellation.reason = why

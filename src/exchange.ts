@@ -4,11 +4,10 @@ import { dearestOf, tariffOf } from './catalog.ts'
 import type { ChatRequest } from './chat.ts'
 import type { Clock } from './clock.ts'
 import type { Target } from './dialects/dialect.ts'
+import { told } from './disclosure.ts'
 import { type Failure, type FailureKind, failure, kindOfStatus, VERDICTS } from './failure.ts'
-import { fields, list } from './fields.ts'
 import type { Cost } from './money.ts'
 import type { Policy } from './policy.ts'
-import { quotable } from './redact.ts'
 import { retryAfter } from './retry-after.ts'
 import type { Settings } from './settings.ts'
 import { EventTooLarge } from './sse.ts'
@@ -128,6 +127,11 @@ export function openExchange(call: Call, order: Order): Exchange {
   const said = (answer: Answer | null) =>
     (streams && firstAt !== null) ||
     (answer !== null && (answer.text !== '' || answer.reasoning !== null || answer.toolCalls.length > 0))
+  /** With what the reply's headers say of waiting, where its body says nothing. */
+  const timed = (failed: Failure): Failure => {
+    const retryAfterMs = failed.retryAfterMs ?? (reply === null ? null : retryAfter(reply.headers, clock.date()))
+    return { ...failed, retryAfterMs }
+  }
   const forget = call.cancellation.listen(giveUp)
   // Not `Promise.race`: on a promise that lives as long as the exchange, each race would leave something behind.
   const until: Await = (waited) =>
@@ -228,7 +232,10 @@ export function openExchange(call: Call, order: Order): Exchange {
       forget()
       const { answer, body } = ending
       const status = reply?.status ?? null
-      const failed = ending.failure === null ? null : told(ending.failure, { call, order, reply, body })
+      const failed =
+        ending.failure === null
+          ? null
+          : told(timed(ending.failure), { request: order.request, body, redact: provider.redact })
       const billed =
         failed === null
           ? 'yes'
@@ -285,32 +292,6 @@ function written(body: unknown): string {
   }
 }
 
-/** A code is a word; whatever else a provider puts there is not told. */
-const CODE = /^[\w.:-]{1,64}$/
-
-/** A failure as it may be told: the provider's words without keys, without what the user wrote or the model answered. */
-function told(failed: Failure, about: { call: Call; order: Order; reply: WireReply | null; body: unknown }): Failure {
-  const { call, order, reply, body } = about
-  const retryAfterMs = failed.retryAfterMs ?? (reply === null ? null : retryAfter(reply.headers, call.clock.date()))
-  if (failed.code === null && failed.detail === null) return { ...failed, retryAfterMs }
-  // What the model had written when it failed is quoted as well.
-  const written = list(fields(body)?.choices).map(({ message }) => message)
-  const sent = textsOf([order.request, written]).join('\n')
-  // Once more afterwards: what was escaped may have come to light.
-  const { redact } = order.way.provider
-  const quoted = (words: string | null) => (words === null ? null : redact(quotable(redact(words), sent)))
-  const code = quoted(failed.code)
-  return {
-    ...failed,
-    retryAfterMs,
-    code: code !== null && CODE.test(code) ? code : null,
-    detail: quoted(failed.detail),
-  }
-}
-
-/** Nobody nests what a model reads deeper than this. */
-const DEEPEST = 32
-
 function hasMedia({ messages }: ChatRequest): boolean {
   return messages.some(({ content }) => Array.isArray(content) && content.some((part) => !('text' in part)))
 }
@@ -318,33 +299,6 @@ function hasMedia({ messages }: ChatRequest): boolean {
 /** In UTF-8, at the most: three for each unit, one where all are ASCII. */
 function bytesOf(text: string): number {
   return /^[\u0020-\u007e]*$/.test(text) ? text.length : 3 * text.length
-}
-
-/** What stands here are the protocol's words, and models' names: an error may quote them. */
-const PROTOCOL = new Set([
-  'role',
-  'type',
-  'service_tier',
-  'effort',
-  'reasoning_effort',
-  'verbosity',
-  'preferences',
-  'models',
-  'transforms',
-])
-
-/** All that the user wrote, to recognise it when it is quoted. */
-function textsOf(value: unknown, found: string[] = [], depth = 0): string[] {
-  if (typeof value === 'string') found.push(value)
-  else if (typeof value === 'object' && value !== null && depth < DEEPEST) {
-    for (const [key, part] of Object.entries(value)) {
-      if (PROTOCOL.has(key)) continue
-      // What a schema's fields are called is the user's as well.
-      if (key === 'properties') textsOf(Object.keys(fields(part) ?? {}), found, depth + 1)
-      textsOf(part, found, depth + 1)
-    }
-  }
-  return found
 }
 
 /** Codes which prove that nothing was sent: no address, no connection, or not the server it says it is. */

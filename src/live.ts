@@ -60,9 +60,9 @@ export function openLive(call: Call, order: Order, onUnread: () => void): Live {
   let reading = false
   let afterwords = false
 
-  const live = {
+  const live: Live & { result: AttemptResult | null } = {
     assembly,
-    result: null as AttemptResult | null,
+    result: null,
     read,
     stop(failed = failure('canceled')) {
       if (live.result !== null) return

@@ -102,7 +102,7 @@ function addWays(
   { offers, model, problem }: Candidates,
   { planning, rejected, late, ways }: { planning: Planning; rejected: Rejection[]; late: Way[]; ways: Way[] },
 ): string | null {
-  const { policy, providers } = planning
+  const { policy, providers, health } = planning
   const facts = choice.request === undefined ? planning.facts : planning.factsWith(choice.request)
   let successor: string | null = null
   const allowed: RankedOffer[] = []
@@ -134,21 +134,18 @@ function addWays(
       continue
     }
     const way = wayOf(place, { provider, choice, facts })
-    const block = planning.health?.blockOf(way.step) ?? null
-    const waitMs = block === null ? 0 : block.until - (planning.health?.now ?? 0)
-    if (block === null) {
+    const block = health?.blockOf(way.step) ?? null
+    if (health === null || block === null) {
       ways.push(way)
-    } else if (block.opens && waitMs <= LONGEST_WAIT) {
-      late.push({ ...way, step: { ...way.step, because: [...way.step.because, block.because] } })
+      continue
+    }
+    const { code, because, opens } = block
+    const waitMs = block.until - health.now
+    if (opens && waitMs <= LONGEST_WAIT) {
+      late.push({ ...way, step: { ...way.step, because: [...way.step.because, because] } })
     } else {
-      rejected.push({
-        model,
-        provider: provider.name,
-        code: block.code,
-        because: block.because,
-        value: wholeMs(waitMs),
-      })
-      if (block.code === 'retired') successor ??= place.offer.successor
+      rejected.push({ model, provider: provider.name, code, because, value: wholeMs(waitMs) })
+      if (code === 'retired') successor ??= place.offer.successor
     }
   }
   return successor

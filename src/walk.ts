@@ -235,7 +235,7 @@ export function createWalk({ call, ways, rejected, events, health, more }: Cours
       attempts.push(worth)
       budget.settle(record.n, cost)
       const { durationMs } = record
-      health.note(way.step, { epoch: epochs[record.n] ?? 0, durationMs, failure: result.failure, headers }, now)
+      health.note(way.step, { epoch: epochs[record.n] ?? NEVER, durationMs, failure: result.failure, headers }, now)
       if (events.heard) events.emit({ type: 'attempt-end', call: call.id, attempt: worth.record })
       if (worth.failure === null) {
         // Both answered in the same moment: one is heard, both are paid for.
@@ -260,7 +260,7 @@ export function createWalk({ call, ways, rejected, events, health, more }: Cours
       decided = worth
       last = worth.failure
     },
-    shown: ({ way, n }) => health.shown(way.step, epochs[n] ?? 0, clock.now()),
+    shown: ({ way, n }) => health.shown(way.step, epochs[n] ?? NEVER, clock.now()),
     stop() {
       stopped = true
       halt?.cancel(undefined)
@@ -272,6 +272,9 @@ export function createWalk({ call, ways, rejected, events, health, more }: Cours
     },
   }
 }
+
+/** The epoch of what never began. */
+const NEVER = Number.NaN
 
 const asItIs = (order: Order) => order
 

@@ -80,7 +80,7 @@ describe('a refresh', () => {
     await router.catalog.refresh({ hosts: [CLAUDE] })
     const { usage } = await router.complete(policy, 'Hi')
     expect(usage.drift).toEqual([])
-    expect(usage.cache.coldUsd).toBeCloseTo(usage.cost.usd ?? 0, 12)
+    expect(usage.cache.coldUsd).toBeCloseTo(usage.cost.usd ?? Number.NaN, 12)
   })
 })
 
@@ -162,7 +162,7 @@ describe('prices by hand', () => {
     expect(offer(SMALL, 'groq')?.abilities?.has('tools')).toBe(true)
     const { usage } = await router.complete({ model: SMALL, provider: 'groq' }, 'Hi')
     const { prompt, completion } = usage.tokens
-    expect(usage.cost.usd).toBeCloseTo(((prompt ?? 0) + 2 * (completion ?? 0)) / 1e6, 12)
+    expect(usage.cost.usd).toBeCloseTo(((prompt ?? Number.NaN) + 2 * (completion ?? Number.NaN)) / 1e6, 12)
   })
 
   test('declare a model that no list knows, where it would be asked for', async () => {
