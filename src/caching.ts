@@ -1,0 +1,9 @@
+/** How an offer caches prompts, as far as its provider says. */
+export interface Caching {
+  /** Milliseconds that a prefix stays warm without use. */
+  readonly ttlMs: number
+  /** Prompts that are shorter, in tokens, are not cached. */
+  readonly least: number
+  /** Nothing is cached but what the request marks. */
+  readonly marked: boolean
+}
