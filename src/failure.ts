@@ -54,6 +54,11 @@ export interface Verdict {
   readonly blame: 'offer' | 'gate' | 'account' | 'model' | 'nobody'
   /** Whether the provider charges for the attempt when it says nothing about it. */
   readonly billed: Billed
+  /**
+   * What becomes of a session that is at home there when another has answered in its place: it comes back while its
+   * cache is warm (`stays`), or it lives with the other from now on (`goes`), since waiting would not mend it.
+   */
+  readonly pin: 'stays' | 'goes'
   /** What happened, in words for an error message. */
   readonly says: string
   /** What the reader can do about it. */
@@ -65,40 +70,41 @@ function verdict(
   next: Verdict['next'],
   blame: Verdict['blame'],
   billed: Billed,
+  pin: Verdict['pin'],
   says: string,
   advice: string,
 ): Verdict {
-  return Object.freeze({ retry, next, blame, billed, says, advice })
+  return Object.freeze({ retry, next, blame, billed, pin, says, advice })
 }
 
 // biome-ignore format: a table is read by its columns
 export const VERDICTS: Readonly<Record<FailureKind, Verdict>> = Object.freeze({
-  //                             retry    next        blame      billed
-  'rate-limited':        verdict('last',  'step',     'gate',    'no',    'the rate limit was reached', 'wait, or add another provider for the model'),
-  'too-large-for-limit': verdict('no',    'step',     'nobody',  'no',    'the request is larger than the rate limit allows', 'lower max_tokens or shorten the messages'),
-  'quota-exhausted':     verdict('no',    'step',     'gate',    'no',    'the quota is used up', 'wait for its reset or raise it'),
-  'out-of-credit':       verdict('no',    'provider', 'account', 'no',    'the account has no credit left for this request', 'add credit or lower max_tokens'),
-  'unauthorized':        verdict('no',    'provider', 'account', 'no',    'the key was refused', 'check the API key'),
-  'forbidden':           verdict('no',    'step',     'model',   'no',    'the provider denied access', 'check the account, its region and its permissions'),
-  'model-gone':          verdict('no',    'step',     'model',   'no',    'the model is not there any more', 'name its successor in the policy'),
-  'no-offer':            verdict('no',    'step',     'nobody',  'no',    'nobody offers the model under these conditions', 'widen the policy or name another model'),
-  'policy-refused':      verdict('no',    'step',     'nobody',  'no',    'no host satisfies the data policy', 'name a model that a permitted host serves'),
-  'invalid-request':     verdict('no',    'nowhere',  'nobody',  'no',    'the request was refused as invalid', 'correct the request'),
-  'context-too-long':    verdict('no',    'model',    'nobody',  'no',    'the messages do not fit the context', 'shorten them or name a model with a larger context'),
-  'refused':             verdict('no',    'nowhere',  'nobody',  'maybe', 'the content was refused', 'change the request, or allow a fallback for refusals'),
-  'overloaded':          verdict('last',  'step',     'offer',   'no',    'the provider is over capacity', 'try again later or add another provider'),
-  'server-error':        verdict('last',  'step',     'offer',   'no',    'the provider failed', 'try again later or add another provider'),
-  'unreachable':         verdict('last',  'step',     'offer',   'maybe', 'the provider could not be reached', 'check the network and the base URL'),
-  'timed-out':           verdict('no',    'step',     'offer',   'maybe', 'no answer came in time', 'raise limits.timeoutMs or add another provider'),
-  'redirected':          verdict('no',    'nowhere',  'nobody',  'no',    'the endpoint answered with a redirect, which is never followed', 'correct the base URL'),
-  'stalled':             verdict('no',    'step',     'offer',   'maybe', 'the answer stopped coming', 'raise limits.idleMs or add another provider'),
-  'cut-off':             verdict('last',  'step',     'offer',   'maybe', 'the connection ended before the answer was whole', 'try again'),
-  'bad-response':        verdict('no',    'step',     'offer',   'maybe', 'the answer could not be understood', 'check the base URL; if it is right, the provider is at fault'),
-  'empty':               verdict('last',  'step',     'offer',   'maybe', 'the answer was empty', 'try again'),
-  'bad-output':          verdict('first', 'model',    'nobody',  'maybe', 'the answer does not have the shape that was asked for', 'name a more capable model or relax the schema'),
-  'below-bar':           verdict('no',    'model',    'nobody',  'yes',   'the answer was not accepted', 'name a more capable model'),
-  'out-of-budget':       verdict('no',    'nowhere',  'nobody',  'no',    'the budget does not allow another attempt', 'raise the limits'),
-  'canceled':            verdict('no',    'nowhere',  'nobody',  'maybe', 'the caller gave up', ''),
+  //                             retry    next        blame      billed   pin
+  'rate-limited':        verdict('last',  'step',     'gate',    'no',    'stays', 'the rate limit was reached', 'wait, or add another provider for the model'),
+  'too-large-for-limit': verdict('no',    'step',     'nobody',  'no',    'goes',  'the request is larger than the rate limit allows', 'lower max_tokens or shorten the messages'),
+  'quota-exhausted':     verdict('no',    'step',     'gate',    'no',    'goes',  'the quota is used up', 'wait for its reset or raise it'),
+  'out-of-credit':       verdict('no',    'provider', 'account', 'no',    'goes',  'the account has no credit left for this request', 'add credit or lower max_tokens'),
+  'unauthorized':        verdict('no',    'provider', 'account', 'no',    'goes',  'the key was refused', 'check the API key'),
+  'forbidden':           verdict('no',    'step',     'model',   'no',    'goes',  'the provider denied access', 'check the account, its region and its permissions'),
+  'model-gone':          verdict('no',    'step',     'model',   'no',    'goes',  'the model is not there any more', 'name its successor in the policy'),
+  'no-offer':            verdict('no',    'step',     'nobody',  'no',    'goes',  'nobody offers the model under these conditions', 'widen the policy or name another model'),
+  'policy-refused':      verdict('no',    'step',     'nobody',  'no',    'goes',  'no host satisfies the data policy', 'name a model that a permitted host serves'),
+  'invalid-request':     verdict('no',    'nowhere',  'nobody',  'no',    'stays', 'the request was refused as invalid', 'correct the request'),
+  'context-too-long':    verdict('no',    'model',    'nobody',  'no',    'goes',  'the messages do not fit the context', 'shorten them or name a model with a larger context'),
+  'refused':             verdict('no',    'nowhere',  'nobody',  'maybe', 'stays', 'the content was refused', 'change the request, or allow a fallback for refusals'),
+  'overloaded':          verdict('last',  'step',     'offer',   'no',    'stays', 'the provider is over capacity', 'try again later or add another provider'),
+  'server-error':        verdict('last',  'step',     'offer',   'no',    'stays', 'the provider failed', 'try again later or add another provider'),
+  'unreachable':         verdict('last',  'step',     'offer',   'maybe', 'stays', 'the provider could not be reached', 'check the network and the base URL'),
+  'timed-out':           verdict('no',    'step',     'offer',   'maybe', 'stays', 'no answer came in time', 'raise limits.timeoutMs or add another provider'),
+  'redirected':          verdict('no',    'nowhere',  'nobody',  'no',    'goes',  'the endpoint answered with a redirect, which is never followed', 'correct the base URL'),
+  'stalled':             verdict('no',    'step',     'offer',   'maybe', 'stays', 'the answer stopped coming', 'raise limits.idleMs or add another provider'),
+  'cut-off':             verdict('last',  'step',     'offer',   'maybe', 'stays', 'the connection ended before the answer was whole', 'try again'),
+  'bad-response':        verdict('no',    'step',     'offer',   'maybe', 'stays', 'the answer could not be understood', 'check the base URL; if it is right, the provider is at fault'),
+  'empty':               verdict('last',  'step',     'offer',   'maybe', 'stays', 'the answer was empty', 'try again'),
+  'bad-output':          verdict('first', 'model',    'nobody',  'maybe', 'stays', 'the answer does not have the shape that was asked for', 'name a more capable model or relax the schema'),
+  'below-bar':           verdict('no',    'model',    'nobody',  'yes',   'stays', 'the answer was not accepted', 'name a more capable model'),
+  'out-of-budget':       verdict('no',    'nowhere',  'nobody',  'no',    'stays', 'the budget does not allow another attempt', 'raise the limits'),
+  'canceled':            verdict('no',    'nowhere',  'nobody',  'maybe', 'stays', 'the caller gave up', ''),
 })
 
 /** What went wrong with one attempt. */
