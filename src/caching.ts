@@ -7,3 +7,10 @@ export interface Caching {
   /** Nothing is cached but what the request marks. */
   readonly marked: boolean
 }
+
+/** Where a prompt is cached. */
+export interface CachedAt {
+  readonly wireModel: string
+  /** The host behind an aggregator; `null`: nobody knows which it will be, or there is none. */
+  readonly host: string | null
+}

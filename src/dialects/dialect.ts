@@ -1,4 +1,5 @@
 import { type Reading, type ReadingDifferences, type Reply, readAnswer, readFailure } from '../answer.ts'
+import type { CachedAt, Caching } from '../caching.ts'
 import type { ChatMessage, ChatRequest } from '../chat.ts'
 import type { Failure } from '../failure.ts'
 import { withoutStrangers } from '../history.ts'
@@ -47,6 +48,8 @@ export interface Dialect {
   }
   /** Whether the id stands for a choice the provider makes itself, so that any model may answer. */
   isRouter(wireModel: string): boolean
+  /** How prompts are cached there. */
+  caching(at: CachedAt): Caching
   body(request: ChatRequest, target: Target): Record<string, unknown>
   /** What a request for a stream says besides `stream: true`. */
   readonly streaming: Readonly<Record<string, unknown>>
@@ -61,6 +64,7 @@ export interface Differences extends ReadingDifferences {
   readonly name: string
   readonly supports?: Partial<Dialect['supports']>
   readonly isRouter?: Dialect['isRouter']
+  readonly caching?: Dialect['caching']
   readonly body?: Dialect['body']
   readonly streaming?: Dialect['streaming']
   readonly headers?: Dialect['headers']
@@ -86,6 +90,9 @@ const OPENROUTER_ONLY = [
   'top_a',
 ]
 
+/** OpenAI's own words: without marks, from 1,024 tokens on, gone after five to ten minutes without use. */
+const OPENAI_CACHING: Caching = Object.freeze({ ttlMs: 300_000, least: 1024, marked: false })
+
 /** OpenAI's dialect, which every compatible endpoint speaks, with the differences of one that is not quite it. */
 export function createDialect(differences: Differences): Dialect {
   const supports = {
@@ -101,6 +108,7 @@ export function createDialect(differences: Differences): Dialect {
     name: differences.name,
     supports: Object.freeze(supports),
     isRouter: differences.isRouter ?? (() => false),
+    caching: differences.caching ?? (() => OPENAI_CACHING),
     body: differences.body ?? plainBody,
     // Without it, OpenAI and those who follow it send no usage at the end of a stream.
     streaming: differences.streaming ?? { stream_options: { include_usage: true } },

@@ -1,3 +1,4 @@
+import type { Caching } from '../caching.ts'
 import type { ChatRequest, Effort } from '../chat.ts'
 import { entry, type Fields, isPresent } from '../fields.ts'
 import { withoutStrangers } from '../history.ts'
@@ -44,9 +45,13 @@ const MESSAGE_KEYS: Readonly<Record<string, ReadonlySet<string>>> = {
 const OTHER_KEYS = new Set(['role', 'content'])
 const SILENT_ASSISTANT = new Set(['role', 'content', 'tool_calls'])
 
+/** Two hours without use. From 128 tokens on "or more, depending on the model": which model, nobody says. */
+const CACHING: Caching = Object.freeze({ ttlMs: 7_200_000, least: 128, marked: false })
+
 export const groq: Dialect = createDialect({
   name: 'groq',
   supports: { formatWithTools: false },
+  caching: () => CACHING,
   body,
   // Both are left out when there is nothing to tell: no hit, no reasoning.
   tokens: (_usage, tokens) => ({

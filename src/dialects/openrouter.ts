@@ -3,6 +3,7 @@ import type { FailureKind } from '../failure.ts'
 import { amount, entry, type Fields, fields, isPresent } from '../fields.ts'
 import { clamp } from '../retry-after.ts'
 import { createDialect, type Dialect, OURS, present, put, type Target, translated } from './dialect.ts'
+import { openrouterCaching } from './openrouter-caching.ts'
 
 /** OpenRouter's stable `error.metadata.error_type` and `error.availability.code`. */
 const KINDS: Readonly<Record<string, FailureKind>> = {
@@ -60,6 +61,7 @@ export const openrouter: Dialect = createDialect({
   supports: { hosts: true, dataRules: true, sessions: true, variants: true, insured: true },
   // `openrouter/auto` and its kin, `~author/family-latest`, and presets.
   isRouter: (model) => model.startsWith('openrouter/') || model.startsWith('~') || model.includes('@preset/'),
+  caching: openrouterCaching,
   body,
   // Usage always comes.
   streaming: {},
