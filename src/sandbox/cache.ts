@@ -20,9 +20,13 @@ export interface CacheUse {
   readonly written1h: number
 }
 
+/** A prompt, as far as a cache looks at it: its text, or else keys of its own for what stands before a position. */
+export type Cacheable = Pick<Prompt, 'tokens' | 'ends'> &
+  (Pick<Prompt, 'text'> | { readonly keysAt: (positions: readonly number[]) => readonly string[] })
+
 export interface PromptCache {
   /** What is read from and written to the cache by this prompt; it is kept for the next one. */
-  use(place: string, prompt: Prompt, caching: Caching): CacheUse
+  use(place: string, prompt: Cacheable, caching: Caching): CacheUse
   clear(): void
 }
 
@@ -61,7 +65,7 @@ export function createPromptCache(now: () => number): PromptCache {
       const whole = Math.floor((prompt.tokens - 1) / block) * block
       const positions: number[] = []
       for (let at = Math.max(block, Math.ceil(least / block) * block); at <= whole; at += block) positions.push(at)
-      const keys = prefixKeys(prompt.text, positions)
+      const keys = keysOf(prompt, positions)
       let cached = 0
       keys.forEach((key, index) => {
         if (cached === (positions[index - 1] ?? 0) && alive(`${place}|${key}`)) cached = positions[index] ?? 0
@@ -71,13 +75,13 @@ export function createPromptCache(now: () => number): PromptCache {
     },
   }
 
-  function marked(place: string, prompt: Prompt, least: number): CacheUse {
+  function marked(place: string, prompt: Cacheable, least: number): CacheUse {
     const marks = prompt.ends.filter((end) => end.mark !== undefined && end.at >= least).slice(-MOST_MARKS)
     const last = marks.at(-1)
     if (last === undefined) return NOTHING
     const pieces = prompt.ends.filter((end) => end.at <= last.at && end.at >= least).slice(-LOOK_BACK)
     const wanted = [...new Set([...pieces, ...marks].map((end) => end.at))].sort((a, b) => a - b)
-    const keys = new Map(prefixKeys(prompt.text, wanted).map((key, index) => [wanted[index] ?? 0, `${place}|${key}`]))
+    const keys = new Map(keysOf(prompt, wanted).map((key, index) => [wanted[index] ?? 0, `${place}|${key}`]))
     const ttls = (['5m', '1h'] as const).map((mark) => ({ mark, ttlMs: mark === '1h' ? HOUR : FIVE_MINUTES }))
     let cached = 0
     for (const at of wanted) {
@@ -101,4 +105,8 @@ export function createPromptCache(now: () => number): PromptCache {
     }
     return { cached, written, written1h }
   }
+}
+
+function keysOf(prompt: Cacheable, positions: readonly number[]): readonly string[] {
+  return 'keysAt' in prompt ? prompt.keysAt(positions) : prefixKeys(prompt.text, positions)
 }
