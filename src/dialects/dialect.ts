@@ -4,6 +4,7 @@ import type { ChatMessage, ChatRequest } from '../chat.ts'
 import type { Failure } from '../failure.ts'
 import { withoutStrangers } from '../history.ts'
 import type { Ability } from '../listing.ts'
+import { withToolIds } from '../tool-ids.ts'
 
 /** A rule on what may happen to the data, for every attempt of a call. */
 export interface DataRule {
@@ -27,6 +28,8 @@ export interface Target {
   readonly data: DataRule
   /** USD per million tokens that a host may ask at the most, so that an estimate holds wherever it runs. */
   readonly dearest?: { readonly input: number; readonly output: number } | null
+  /** Whether to mark what a cache is to keep, where nothing is kept without; left out: no. */
+  readonly marks?: boolean
 }
 
 /** One provider's protocol, as pure functions. */
@@ -145,7 +148,7 @@ const STRANGE = translated(...OPENROUTER_ONLY)
 
 function plainBody(request: ChatRequest, target: Target): Record<string, unknown> {
   const { reasoning, reasoning_effort } = request
-  const body: Record<string, unknown> = { model: target.wireModel, messages: plainMessages(request.messages) }
+  const body: Record<string, unknown> = { model: target.wireModel, messages: plainMessages(request, target) }
   put(request, body, STRANGE)
   const effort = reasoning?.effort ?? reasoning_effort
   if (effort && effort !== 'default') body.reasoning_effort = effort
@@ -162,6 +165,10 @@ const PLAIN_KEYS = new Set([
   'audio',
   'function_call',
 ])
-function plainMessages(messages: readonly ChatMessage[]): readonly ChatMessage[] {
-  return withoutStrangers(messages, () => PLAIN_KEYS)
+
+function plainMessages({ messages }: ChatRequest, { wireModel }: Target): readonly ChatMessage[] {
+  return withToolIds(
+    withoutStrangers(messages, () => PLAIN_KEYS),
+    wireModel,
+  )
 }

@@ -2,6 +2,7 @@ import type { Caching } from '../caching.ts'
 import type { ChatRequest, Effort } from '../chat.ts'
 import { entry, type Fields, isPresent } from '../fields.ts'
 import { withoutStrangers } from '../history.ts'
+import { withToolIds } from '../tool-ids.ts'
 import { createDialect, type Dialect, type Target } from './dialect.ts'
 
 /**
@@ -96,11 +97,12 @@ const LIMIT = /\((?:R|T|AS|IT|OT)P?(M|D|H)\): Limit (\d+)(?:, Used \d+)?, Reques
 function body(request: ChatRequest, target: Target): Record<string, unknown> {
   const reasons = target.abilities === null || target.abilities.has('reasoning')
   const assistant = reasons ? MESSAGE_KEYS.assistant : SILENT_ASSISTANT
+  const messages = withoutStrangers(request.messages, (role) =>
+    role === 'assistant' ? (assistant ?? OTHER_KEYS) : (MESSAGE_KEYS[role] ?? OTHER_KEYS),
+  )
   const sent: Record<string, unknown> = {
     model: target.wireModel,
-    messages: withoutStrangers(request.messages, (role) =>
-      role === 'assistant' ? (assistant ?? OTHER_KEYS) : (MESSAGE_KEYS[role] ?? OTHER_KEYS),
-    ),
+    messages: withToolIds(messages, target.wireModel),
   }
   const asked: Fields = { ...request, ...request.groq }
   for (const key of SETTINGS) if (isPresent(asked[key])) sent[key] = asked[key]

@@ -1,9 +1,12 @@
-import type { ChatRequest, OpenRouterPreferences } from '../chat.ts'
+import { type ChatMessage, type ChatRequest, needsOf, type OpenRouterPreferences } from '../chat.ts'
 import type { FailureKind } from '../failure.ts'
 import { amount, entry, type Fields, fields, isPresent } from '../fields.ts'
+import { marked } from '../marks.ts'
 import { clamp } from '../retry-after.ts'
+import { withToolIds } from '../tool-ids.ts'
 import { createDialect, type Dialect, OURS, present, put, type Target, translated } from './dialect.ts'
 import { openrouterCaching } from './openrouter-caching.ts'
+import { readableBy } from './openrouter-history.ts'
 
 /** OpenRouter's stable `error.metadata.error_type` and `error.availability.code`. */
 const KINDS: Readonly<Record<string, FailureKind>> = {
@@ -89,7 +92,8 @@ export function hostOf(name: string): string {
 
 function body(request: ChatRequest, target: Target): Record<string, unknown> {
   const { openrouter: settings, service_tier: tier } = request
-  const sent: Record<string, unknown> = { model: target.wireModel, messages: request.messages }
+  const messages = withToolIds(readableBy(request.messages, target.wireModel), target.wireModel)
+  const sent: Record<string, unknown> = { model: target.wireModel, messages }
   put(request, sent, TRANSLATED)
   if (settings !== undefined) {
     const { plugins, models, preset, transforms, trace, extra } = settings
@@ -101,8 +105,21 @@ function body(request: ChatRequest, target: Target): Record<string, unknown> {
   if (tier && tier !== 'performance') sent.service_tier = tier === 'on_demand' ? 'default' : tier
   const preferences = preferencesOf(fields(sent.provider), settings?.preferences, target)
   if (preferences !== null) sent.provider = preferences
+  if (target.marks === true) sent.messages = markedFor(messages, request, sent, target)
   if (target.session !== null && sent.session_id === undefined) sent.session_id = target.session
   return sent
+}
+
+/** A mark of the caller's own, wherever it stands, is the only one. */
+function markedFor(
+  messages: readonly ChatMessage[],
+  request: ChatRequest,
+  { cache_control: whole, tools }: Fields,
+  { wireModel, hosts }: Target,
+): readonly ChatMessage[] {
+  const caching = openrouterCaching({ wireModel, host: hosts[0] ?? null })
+  if (!caching.marked || isPresent(whole)) return messages
+  return marked(messages, { caching, promptTokens: needsOf(request).promptTokens, tools })
 }
 
 const TRANSLATED = translated('service_tier')
