@@ -17,9 +17,9 @@ const MESSAGE_CHARACTERS = 16
 const PART_CHARACTERS = 4000
 
 /**
- * Marks what a cache is to keep, where nothing is kept without: the instructions, the conversation as far as it goes,
- * and its last question before that, which is as far as it went the last time. Beginnings that are too short to be kept
- * are not marked, and nothing is where the caller has placed a mark himself.
+ * Marks what a cache is to keep, where nothing is kept without: the instructions, the conversation as far as it goes, as
+ * far as it went before the last answer, and its last question before. Beginnings that are too short to be kept are not
+ * marked, and nothing is where the caller has placed a mark himself.
  */
 export function marked(
   messages: readonly ChatMessage[],
@@ -39,14 +39,16 @@ export function marked(
 function spotsOf(messages: readonly ChatMessage[]): ReadonlySet<number> {
   const begun = messages.findIndex((message) => !isInstruction(message))
   const first = begun === -1 ? messages.length : begun
-  const last = messages.findLastIndex((message, index) => index >= first && canBeMarked(message))
-  const spots = [
-    messages.findLastIndex((message, index) => index < first && canBeMarked(message)),
+  const lastBefore = (end: number, from: number, role?: string) =>
     messages.findLastIndex(
-      (each, index) => index >= first && index < last && each.role === 'user' && canBeMarked(each),
-    ),
-    last,
-  ]
+      (message, index) =>
+        index < end && index >= from && (role === undefined || message.role === role) && canBeMarked(message),
+    )
+  const last = lastBefore(messages.length, first)
+  const isAnswer = (message: ChatMessage | undefined) => message?.role === 'assistant'
+  const answer = messages.findLastIndex((message, index) => isAnswer(message) && !isAnswer(messages[index - 1]))
+  // Looked for from each mark, an earlier beginning is found only a few messages back: hence the two in the middle.
+  const spots = [lastBefore(first, 0), lastBefore(last, first, 'user'), lastBefore(answer, first), last]
   return new Set(spots.filter((index) => index !== -1))
 }
 
