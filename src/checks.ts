@@ -14,6 +14,7 @@ const ROUTER: Readonly<Record<string, Expectation>> = {
   catalog: expected('{ models, prices }', (value) => fields(value) !== undefined),
   sinks: expected('a list of functions', (value) => Array.isArray(value) && value.every(A_FUNCTION.holds)),
   on: A_FUNCTION,
+  store: expected('a store such as memoryStore()', isStore),
   secret: expected('a string that is not empty', (value) => typeof value === 'string' && value !== ''),
   clock: expected('a clock with now(), date() and timer()', isClock),
   random: A_FUNCTION,
@@ -147,6 +148,14 @@ export function checkedSession(id: unknown): string {
   if (typeof id === 'string' && id !== '' && id.length <= LONGEST_SESSION) return id
   const got = typeof id === 'string' && id !== '' ? `${id.length} characters` : kindOf(id)
   throw new ConfigError('options.session', `expected 1 to ${LONGEST_SESSION} characters, got ${got}`)
+}
+
+const STORE = ['read', 'write', 'add', 'close', 'closed']
+
+function isStore(value: unknown): boolean {
+  return (
+    typeof value === 'object' && value !== null && STORE.every((name) => typeof Reflect.get(value, name) === 'function')
+  )
 }
 
 function isSignal(value: unknown): boolean {

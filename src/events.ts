@@ -1,5 +1,6 @@
 import { ConfigError } from './errors.ts'
 import { kindOf } from './options.ts'
+import type { Place } from './pin.ts'
 import type { Plan } from './plan.ts'
 import type { AttemptRecord, Drift, UsageRecord } from './usage.ts'
 
@@ -23,6 +24,38 @@ export type RouterEvent =
       readonly provider: string
       readonly successor: string | null
     }
+  /** A session lives somewhere else from now on. `dropped`: what of its history could not go with it. */
+  | {
+      readonly type: 'pin-moved'
+      readonly call: string
+      readonly session: string
+      readonly from: Place
+      readonly to: Place
+      readonly because: string
+      readonly dropped: readonly string[]
+    }
+  /** What one provider left in the history and another does not take was left out, or given another form. */
+  | {
+      readonly type: 'history-cleaned'
+      readonly call: string
+      readonly n: number
+      readonly model: string
+      readonly provider: string
+      readonly dropped: readonly string[]
+    }
+  /** Caching has cost a session more than it has saved: told once for each. */
+  | {
+      readonly type: 'cache-loss'
+      readonly call: string
+      readonly session: string
+      readonly savedUsd: number
+      readonly paidUsd: number
+      readonly profitUsd: number
+      /** Calls of which nobody knows. */
+      readonly unknownCalls: number
+    }
+  /** The store fails or is slow: until it is back, what it keeps is kept in this process. Told once for each time. */
+  | { readonly type: 'store-trouble'; readonly state: 'down' | 'back'; readonly error: string | null }
   | { readonly type: 'drift'; readonly call: string; readonly drift: Drift }
   | { readonly type: 'call-end'; readonly call: string; readonly usage: UsageRecord }
   /** A listener, a sink or a rule threw or took too long: told once for each, and never in the way of a call. */

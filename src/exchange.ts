@@ -6,9 +6,12 @@ import type { Clock } from './clock.ts'
 import type { Target } from './dialects/dialect.ts'
 import { told } from './disclosure.ts'
 import { type Failure, type FailureKind, failure, kindOfStatus, VERDICTS } from './failure.ts'
+import { dropped } from './history.ts'
 import type { Cost } from './money.ts'
+import { isWorthWriting } from './pin.ts'
 import type { Policy } from './policy.ts'
 import { retryAfter } from './retry-after.ts'
+import type { Session } from './session.ts'
 import type { Settings } from './settings.ts'
 import { EventTooLarge } from './sse.ts'
 import { type AttemptRecord, costOf, costRecord, NO_TOKENS, type Phase, type Role, UNKNOWN_TOKENS } from './usage.ts'
@@ -32,8 +35,7 @@ export interface Call {
   readonly startedAt: number
   readonly utcMinutes: number
   readonly cancellation: Cancellation
-  /** A keyed hash. */
-  readonly session: string | null
+  readonly session: Session | null
 }
 
 /** The order to make one attempt. */
@@ -57,6 +59,8 @@ export interface AttemptResult {
   readonly body: unknown
   /** Of the reply, where there was one: they tell what is left of the limits. */
   readonly headers: HeaderReader | null
+  /** What of the history was left out or given another form, in words. */
+  readonly dropped: readonly string[]
 }
 
 /** One exchange on its way: its clock, its way to be given up, and at the end its record. */
@@ -96,6 +100,7 @@ export function openExchange(call: Call, order: Order): Exchange {
   let firstAt: number | null = null
   let mostPromptTokens: number | null = 0
   let streams = false
+  let left: readonly string[] = []
   let givenUp = false
   let reason: unknown
   let stopWaiting: ((reason: unknown) => void) | undefined
@@ -131,6 +136,13 @@ export function openExchange(call: Call, order: Order): Exchange {
   const timed = (failed: Failure): Failure => {
     const retryAfterMs = failed.retryAfterMs ?? (reply === null ? null : retryAfter(reply.headers, clock.date()))
     return { ...failed, retryAfterMs }
+  }
+  /** A cache is written to where it is worth it, and only in a session, of which more is to come. */
+  const marks = (): boolean => {
+    const { session, policy } = call
+    if (session === null || policy.session?.marks !== true) return false
+    const { ttlMs } = provider.dialect.caching({ wireModel: step.wireModel, host: step.host })
+    return isWorthWriting(session.pin, { tariff: tariffOf(offer, step.host), ttlMs })
   }
   const forget = call.cancellation.listen(giveUp)
   // Not `Promise.race`: on a promise that lives as long as the exchange, each race would leave something behind.
@@ -168,11 +180,13 @@ export function openExchange(call: Call, order: Order): Exchange {
         hosts: step.hosts,
         othersAllowed: step.othersAllowed,
         avoided: way.ranked.avoided,
-        session: call.session,
+        session: call.session?.hash ?? null,
+        marks: marks(),
         data: call.policy.data,
         dearest: isCapped ? dearestOf(offer) : null,
       }
       const body = provider.dialect.body(request, target)
+      left = dropped(request.messages, body.messages)
       if (stream) Object.assign(body, { stream: true }, provider.dialect.streaming)
       const sent = written(body)
       // A token is a byte at the least; how many tokens a picture or a recording becomes, nobody says.
@@ -270,7 +284,7 @@ export function openExchange(call: Call, order: Order): Exchange {
         generationId: answer?.id ?? null,
         because: order.because,
       })
-      return { way, record, cost, answer, failure: failed, body, headers: reply?.headers ?? null }
+      return { way, record, cost, answer, failure: failed, body, headers: reply?.headers ?? null, dropped: left }
     },
   }
 }

@@ -3,6 +3,7 @@ import type { ChatRequest, Input, RequestSettings } from './chat.ts'
 import { checkedCall, checkedInput, checkedNeeds, checkedSession } from './checks.ts'
 import { type Clock, isoTime, utcMinutes } from './clock.ts'
 import type { DataRule } from './dialects/dialect.ts'
+import { fields } from './fields.ts'
 import type { Health } from './health.ts'
 import type { Facts } from './model-rule.ts'
 import { UNKNOWN } from './money.ts'
@@ -11,8 +12,9 @@ import type { Planning } from './planner.ts'
 import { type Limits, type Policy, tightened } from './policy.ts'
 import { bound } from './price.ts'
 import type { Provider } from './provider.ts'
-import type { Sessions } from './session.ts'
+import { openingOf, type Session, type SessionName, type Sessions } from './session.ts'
 import { requestFor, type Settings, withOptions } from './settings.ts'
+import { NO_SESSION, type SessionFacts } from './stickiness.ts'
 import { offerKey } from './way.ts'
 
 export interface CallOptions {
@@ -49,8 +51,7 @@ export interface Gathered {
   readonly settings: Settings
   readonly request: ChatRequest
   readonly facts: Facts
-  /** A keyed hash. */
-  readonly session: string | null
+  readonly session: Session | null
   readonly planning: Planning
 }
 
@@ -64,8 +65,8 @@ export async function gather(own: Policy, input: Input, given: CallOptions, sour
   await sources.loaded
   const date = clock.date()
   const at = isoTime(date)
-  const isSticky = given.session !== undefined && policy.sticky
-  const session = isSticky ? await sessions.hash(checkedSession(given.session)) : null
+  const name = nameOf(policy, request, given)
+  const session = name === null ? null : await sessions.find(policy.task, name)
   const now = clock.now()
   const today = { date, day: at.slice(0, 10) }
   const facts = factsOf(checkedNeeds(request), today, sources)
@@ -74,10 +75,25 @@ export async function gather(own: Policy, input: Input, given: CallOptions, sour
     providers,
     facts,
     factsWith: (candidate) => factsOf(checkedNeeds(requestFor(settings, { candidate })), today, sources),
-    session: { asked: isSticky, warm: session === null ? null : sessions.warm(session, now) },
+    session: session === null ? NO_SESSION : { ...session, asked: true, date, ...traitsOf(request) },
     health: health.view(now),
   }
   return { at, policy, settings, request, facts, session, planning }
+}
+
+function nameOf(policy: Policy, request: ChatRequest, { session }: CallOptions): SessionName | null {
+  if (policy.session === null) return null
+  if (session !== undefined) return { id: checkedSession(session) }
+  const opening = policy.session.derived ? openingOf(request) : null
+  return opening === null ? null : { opening }
+}
+
+function traitsOf(request: ChatRequest): Pick<SessionFacts, 'midTurn' | 'prefersHosts'> {
+  const role = request.messages.at(-1)?.role
+  return {
+    midTurn: role === 'tool' || role === 'function',
+    prefersHosts: request.openrouter?.preferences !== undefined || fields(request)?.provider !== undefined,
+  }
 }
 
 function factsOf(needs: Facts['needs'], today: { date: number; day: string }, { catalog, paces }: Sources): Facts {

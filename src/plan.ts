@@ -1,4 +1,4 @@
-import type { Pin } from './usage.ts'
+import type { PinState } from './usage.ts'
 
 /** Why an offer is not in the plan. */
 export type RejectionCode =
@@ -50,7 +50,7 @@ export interface Plan {
   readonly steps: readonly Step[]
   readonly rejected: readonly Rejection[]
   readonly estimate: { readonly usd: UsdInterval; readonly worstCaseUsd: number | null }
-  readonly session: { readonly pin: Pin; readonly because: string }
+  readonly session: { readonly pin: PinState; readonly because: string }
   /** A table for a person. */
   toString(): string
 }

@@ -6,8 +6,9 @@ import { fromUsd, toUsd } from './money.ts'
 import { freezePlan, type Plan, type Rejection, type RejectionCode, type Step, type UsdInterval } from './plan.ts'
 import type { Policy } from './policy.ts'
 import { type Provider, satisfies } from './provider.ts'
-import { type RankedOffer, sameHost } from './provider-rule.ts'
-import { leadsTo, pinnedTo, type WarmPlace, type Way, wayOf } from './way.ts'
+import type { RankedOffer } from './provider-rule.ts'
+import { NO_SESSION, type SessionFacts, withSession } from './stickiness.ts'
+import { type Way, wayOf } from './way.ts'
 
 /** Everything a plan follows from. */
 export interface Planning {
@@ -16,7 +17,7 @@ export interface Planning {
   readonly facts: Facts
   /** The same with a candidate's own settings, which may need other things. */
   factsWith(candidate: RequestSettings): Facts
-  readonly session: { readonly asked: boolean; readonly warm: WarmPlace | null }
+  readonly session: SessionFacts
   /** What speaks against offers now; `null`: nothing does. */
   readonly health: HealthView | null
 }
@@ -24,6 +25,8 @@ export interface Planning {
 export interface Planned {
   readonly plan: Plan
   readonly ways: readonly Way[]
+  /** The session's home is given up for where the plan leads. */
+  readonly leavesHome: boolean
 }
 
 /** Pure: the same planning gives the same plan. */
@@ -47,7 +50,7 @@ export function waysTo(model: string, planning: Planning, provider?: string): re
   const { ways } = makePlan({
     ...planning,
     policy: { ...policy, models, named },
-    session: { asked: false, warm: null },
+    session: NO_SESSION,
   })
   return provider === undefined ? ways : ways.filter(({ step }) => step.provider === provider)
 }
@@ -70,7 +73,7 @@ function planOf(planning: Planning): Planned {
       choice = next === null ? null : { ...choice, model: next, because: `the successor of ${choice.model}` }
     }
   }
-  const { session, ordered } = withSession(ways, late, planning)
+  const { session, ordered, leaves } = withSession(planning, { open: ways, late, rejected })
   const [first] = ordered
   const plan = freezePlan({
     task: policy.task,
@@ -82,7 +85,7 @@ function planOf(planning: Planning): Planned {
     },
     session,
   })
-  return { plan, ways: ordered }
+  return { plan, ways: ordered, leavesHome: leaves }
 }
 
 /** USD, if every attempt is made and paid for. */
@@ -324,31 +327,4 @@ function lackOf(offer: Offer, provider: Provider, needs: Needs): string | null {
   if (needs.schema === 'schema' && !abilities.has('schema')) return 'schema'
   if (needs.schema === 'json' && !abilities.has('json') && !abilities.has('schema')) return 'json'
   return null
-}
-
-/** A warm cache comes first, where the policy allows that place at all; what opens only later comes last. */
-function withSession(
-  open: readonly Way[],
-  late: readonly Way[],
-  { session: asked }: Planning,
-): { ordered: readonly Way[]; session: Plan['session'] } {
-  const ways = late.length === 0 ? open : [...open, ...late]
-  const { warm } = asked
-  if (!asked.asked) return { ordered: ways, session: { pin: 'off', because: 'no session' } }
-  if (warm === null) return { ordered: ways, session: { pin: 'new', because: 'nothing is warm yet' } }
-  const kept = open.find((way) => leadsTo(warm, way))
-  if (kept === undefined) {
-    const where = late.some((way) => leadsTo(warm, way)) ? 'closed for a while' : 'not in the plan any more'
-    const because = `${warm.model} at ${warm.provider} is warm, but ${where}`
-    return { ordered: ways, session: { pin: 'moved', because } }
-  }
-  const place = warm.host === null ? warm.provider : `${warm.provider}/${warm.host}`
-  const first = pinnedTo(kept, warm.host)
-  const [named] = first.step.hosts
-  const elsewhere = warm.host !== null && named !== undefined && !sameHost(named, warm.host)
-  const policy = elsewhere ? `, and the policy asks for ${warm.provider}/${named} before it` : ''
-  return {
-    ordered: [first, ...ways.filter((way) => way !== kept)],
-    session: { pin: 'kept', because: `the cache is warm at ${place}${policy}` },
-  }
 }

@@ -6,6 +6,7 @@ import { fields } from './fields.ts'
 import { guardedModels, type ModelRef, type ModelRule, modelRuleOf } from './model-rule.ts'
 import { checkOptions, type Expectation, expected, kindOf, plainly, unknown } from './options.ts'
 import { type ProviderRef, type ProviderRule, providerRuleOf } from './provider-rule.ts'
+import { ruledPlace, type SessionRule, whilePaying } from './stay.ts'
 
 /** What one call may use, over all its attempts together. */
 export interface Limits {
@@ -41,6 +42,16 @@ export interface Hedge {
   readonly maxExtraUsd?: number | undefined
 }
 
+/** How sessions are kept, where `'sticky'` is not exact enough. */
+export interface SessionPolicy {
+  /** `derived`: without an id, the system text and the first user message make one; default `given`. */
+  readonly id?: 'given' | 'derived' | undefined
+  /** Stay or move; default `whilePaying()`. */
+  readonly rule?: SessionRule | undefined
+  /** `off`: nothing is marked for caching but what you mark yourself; default `auto`, where a model needs it. */
+  readonly marks?: 'auto' | 'off' | undefined
+}
+
 /** Which model, then where to run it, then under which rules. */
 export interface TaskPolicy<Model = ModelRef, Place = ProviderRef> {
   /** 1. Which model: one, several in order of preference, or a rule. */
@@ -49,8 +60,11 @@ export interface TaskPolicy<Model = ModelRef, Place = ProviderRef> {
   readonly provider?: Place | readonly (Place | ProviderRule)[] | ProviderRule | undefined
   /** 3. What to do when an attempt fails: rules in order; the table of verdicts answers for what they leave open. */
   readonly fallback?: readonly FallbackRule[] | undefined
-  /** `sticky` (the default) keeps a session where its cache is warm. */
-  readonly session?: 'sticky' | 'off' | undefined
+  /**
+   * `sticky` (the default) keeps a session where its cache is warm while that pays; `derived` also takes calls without an
+   * id for one session that begin with the same system text and first user message.
+   */
+  readonly session?: 'sticky' | 'derived' | 'off' | SessionPolicy | undefined
   /** A hard rule, for every attempt. */
   readonly data?: DataRule | undefined
   readonly limits?: Limits | undefined
@@ -70,7 +84,8 @@ export interface Policy {
   /** The references written in it, for checks that need no request. */
   readonly named: { readonly models: readonly string[]; readonly places: readonly string[] }
   readonly fallback: readonly FallbackRule[]
-  readonly sticky: boolean
+  /** `null`: off. */
+  readonly session: { readonly derived: boolean; readonly rule: SessionRule; readonly marks: boolean } | null
   readonly data: DataRule
   readonly limits: {
     readonly attempts: number
@@ -107,6 +122,13 @@ const HEDGE: Readonly<Record<keyof Hedge, Expectation>> = {
   maxExtraUsd: LIMITS.maxCostUsd,
 }
 
+const WORDS_OF_SESSION = ['sticky', 'derived', 'off']
+const SESSION: Readonly<Record<keyof SessionPolicy, Expectation>> = {
+  id: expected('"given" or "derived"', (value) => value === 'given' || value === 'derived'),
+  rule: expected('a rule such as whilePaying()', (value) => typeof value === 'function'),
+  marks: expected('"auto" or "off"', (value) => value === 'auto' || value === 'off'),
+}
+
 const DATA: Readonly<Record<keyof DataRule, Expectation>> = {
   training: expected('"deny"', (value) => value === 'deny'),
   retention: expected('"zero"', (value) => value === 'zero'),
@@ -125,7 +147,10 @@ const POLICY: Readonly<Record<keyof TaskPolicy, Expectation>> = {
   provider: expected('a provider name, a list of names and rules, or a rule such as cheapestOffer()', (value) =>
     isOneOrMore(value, isPlace),
   ),
-  session: expected('"sticky" or "off"', (value) => value === 'sticky' || value === 'off'),
+  session: expected(
+    '"sticky", "derived", "off" or { id, rule, marks }',
+    (value) => WORDS_OF_SESSION.includes(String(value)) || fields(value) !== undefined,
+  ),
   data: expected("{ training: 'deny' } or { retention: 'zero' }", (value) => fields(value) !== undefined),
   limits: expected('an object of limits', (value) => fields(value) !== undefined),
   fallback: expected('a list of rules', Array.isArray),
@@ -138,7 +163,7 @@ const POLICY: Readonly<Record<keyof TaskPolicy, Expectation>> = {
 
 function checkPolicy(given: unknown, field: string): asserts given is TaskPolicy {
   checkOptions(given, { of: field, says: 'an object with at least { model }', known: POLICY, got: plainly })
-  const { model, data, limits, hedge, fallback } = fields(given) ?? {}
+  const { model, data, limits, hedge, fallback, session } = fields(given) ?? {}
   if (model === undefined) throw new ConfigError(`${field}.model`, `expected ${MODEL.says}, got nothing`)
   for (const [index, reference] of (Array.isArray(model) ? model : [model]).entries()) {
     const where = Array.isArray(model) ? `${field}.model[${index}]` : `${field}.model`
@@ -149,6 +174,8 @@ function checkPolicy(given: unknown, field: string): asserts given is TaskPolicy
   if (data !== undefined) checkOptions(data, { of: `${field}.data`, says: POLICY.data.says, known: DATA, got: plainly })
   if (limits !== undefined)
     checkOptions(limits, { of: `${field}.limits`, says: POLICY.limits.says, known: LIMITS, got: plainly })
+  if (fields(session) !== undefined)
+    checkOptions(session, { of: `${field}.session`, says: POLICY.session.says, known: SESSION, got: plainly })
   if (hedge !== undefined) checkHedge(hedge, `${field}.hedge`)
   for (const [index, rule] of (Array.isArray(fallback) ? fallback : []).entries()) {
     if (typeof rule === 'function') continue
@@ -211,7 +238,7 @@ export function policyOf(given: unknown, about: { task: string; field: string; p
     places: places.rules,
     named: { models: models.named, places: places.named },
     fallback: Object.freeze([...(policy.fallback ?? [])]),
-    sticky: policy.session !== 'off',
+    session: sessionOf(policy.session, `${field}.session`),
     data: Object.freeze({ ...policy.data }),
     limits: Object.freeze({ attempts, timeoutMs, firstTokenMs, idleMs, maxCostUsd }),
     hedge: hedgeOf(policy.hedge),
@@ -219,6 +246,19 @@ export function policyOf(given: unknown, about: { task: string; field: string; p
     request: policy.request ?? {},
   })
 }
+
+function sessionOf(given: TaskPolicy['session'], field: string): Policy['session'] {
+  if (given === 'off') return null
+  const { id, rule, marks }: SessionPolicy =
+    typeof given === 'object' ? given : { id: given === 'derived' ? given : 'given' }
+  return Object.freeze({
+    derived: id === 'derived',
+    rule: rule === undefined ? PAYING : (places, history) => ruledPlace(rule, places, history, `${field}.rule`),
+    marks: marks !== 'off',
+  })
+}
+
+const PAYING = whilePaying()
 
 function hedgeOf(hedge: Hedge | undefined): Policy['hedge'] {
   return hedge === undefined ? null : Object.freeze({ afterMs: hedge.afterMs, maxExtraUsd: hedge.maxExtraUsd ?? null })

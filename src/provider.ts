@@ -29,8 +29,6 @@ export interface Provider<Name extends string = string, ModelId extends string =
   readonly models: readonly ListedModel[]
   /** Whether a model that no list knows may be asked for all the same. */
   readonly open: boolean
-  /** How long a prompt cache stays warm there without use. */
-  readonly cacheTtlMs: number
   /** Settings for every request. */
   readonly settings: RequestSettings
   readonly redact: Redact
@@ -85,9 +83,6 @@ export interface CompatibleOptions<Name extends string, ModelId extends string> 
   readonly prices?: Readonly<Partial<Record<NoInfer<ModelId>, PriceList>>> | undefined
 }
 
-const TWO_HOURS = 7_200_000
-const TEN_MINUTES = 600_000
-
 const ACCOUNT: Readonly<Record<string, Expectation>> = {
   // What a key and an address have to be is looked at more closely below.
   apiKey: expected('a key', () => true),
@@ -138,7 +133,6 @@ export function groq(options: GroqOptions = {}): Provider<'groq'> {
     keyName: 'GROQ_API_KEY',
     models: declared('groq', models),
     open: false,
-    cacheTtlMs: TWO_HOURS,
     settings: serviceTier === undefined ? {} : { service_tier: serviceTier },
   })
 }
@@ -167,7 +161,6 @@ export function openrouter(options: OpenRouterOptions = {}): Provider<'openroute
     keyName: 'OPENROUTER_API_KEY',
     models: declared('openrouter', models),
     open: true,
-    cacheTtlMs: TEN_MINUTES,
     settings: Object.keys(settings).length === 0 ? {} : { openrouter: settings },
   })
 }
@@ -207,7 +200,6 @@ export function compatible<const Name extends string, const ModelId extends stri
     keyName: null,
     models: listed,
     open: true,
-    cacheTtlMs: TEN_MINUTES,
     settings: {},
   })
 }

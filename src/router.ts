@@ -14,6 +14,7 @@ import type { Call, Order } from './exchange.ts'
 import { type CallOptions, gather, type Sources } from './gather.ts'
 import { createHealth, type HealthReport } from './health.ts'
 import { lateAfter } from './hedge.ts'
+import { createIdentity } from './identity.ts'
 import type { CheckedTasks, ModelOf, PlaceOf } from './known.ts'
 import { createLedger, type Ledger } from './ledger.ts'
 import { kindOf, unknown } from './options.ts'
@@ -23,10 +24,13 @@ import { makePlan, type Planned, waysTo } from './planner.ts'
 import { type Limits, type Policy, policyOf, type TaskPolicy, tightened } from './policy.ts'
 import type { Provider } from './provider.ts'
 import { type Refreshed, type RefreshOptions, refresh } from './refresh.ts'
+import { repin } from './repin.ts'
 import { run } from './runner.ts'
 import { createSessions } from './session.ts'
 import { recordOf } from './settle.ts'
 import { type CatalogOptions, stock } from './stock.ts'
+import { memoryStore } from './stores/memory.ts'
+import type { Store } from './stores/store.ts'
 import type { AttemptRecord, UsageRecord } from './usage.ts'
 import { createWalk, type Outcome } from './walk.ts'
 import { offerKey, type Way } from './way.ts'
@@ -47,6 +51,8 @@ export interface RouterOptions<Providers extends readonly Provider[], Tasks> {
   /** Each gets every usage record; what it throws stops nobody. */
   readonly sinks?: readonly Sink[]
   readonly on?: Listener
+  /** Where sessions are kept, and what several processes share; default: in this process. */
+  readonly store?: Store
   /** Keys the hashes of session ids; set it to have the same ones in several processes. */
   readonly secret?: string
   readonly clock?: Clock
@@ -120,7 +126,8 @@ export function createRouter<
   const events = createEvents()
   if (options.on !== undefined) events.on(options.on)
   const ledger = createLedger()
-  const sessions = createSessions(options.secret ?? newId(options.random))
+  const identity = createIdentity(options.secret ?? newId(options.random))
+  const sessions = createSessions({ identity, store: options.store ?? memoryStore({ clock }) })
   const health = createHealth(random)
   const paces = createPaces()
   const closing = createCancellation()
@@ -164,6 +171,7 @@ export function createRouter<
     const { at, policy, settings, request, facts, session, planning } = gathered
     const planned = makePlan(planning)
     const { plan, ways } = planned
+    const visit = session === null ? null : sessions.enter(session)
     const cancellation = createCancellation(given.signal, closing)
     const call: Call = {
       id: newId(options.random),
@@ -196,6 +204,10 @@ export function createRouter<
       hedgeAfterMs: ({ way, request }: Order) => lateAfter(policy, request, paces.p95(paceKey(way, how))),
       settle(outcome: Outcome) {
         cancellation.release()
+        if (visit !== null) {
+          repin(visit, { call, planned, outcome, events, estimatedTokens: facts.needs.promptTokens })
+          visit.leave()
+        }
         return settle(call, planned, outcome, { given, how })
       },
     }
@@ -225,13 +237,9 @@ export function createRouter<
     const usage = recordOf({ call, plan, ways, outcome, catalog, metadata })
     const { won } = outcome
     if (won !== null) {
-      const { offer, provider } = won.way
+      const { offer } = won.way
       for (const { way, record } of outcome.attempts) notePace(way, record, how)
       paces.note(offerKey(offer), { tokensPerSecond: usage.latency.tokensPerSecond, firstMs: null })
-      if (call.session !== null) {
-        const place = { model: offer.model, provider: offer.provider, host: won.record.host }
-        sessions.note(call.session, place, clock.now() + provider.cacheTtlMs)
-      }
     }
     ledger.note(usage)
     if (events.heard) {

@@ -1,39 +1,86 @@
-import { keep } from './bounded.ts'
-import type { WarmPlace } from './way.ts'
+import type { ChatRequest } from './chat.ts'
+import type { Identity } from './identity.ts'
+import { type Pin, pinned, type Served } from './pin.ts'
+import { pinOf, pinText } from './pin-text.ts'
+import type { Store } from './stores/store.ts'
 
-/** Where sessions are at home, in this process, for as long as their cache is warm. */
+/** A session as one task has it. */
+export interface Session {
+  /** A keyed hash of its id: what records and providers see. */
+  readonly hash: string
+  /** Where its pin is kept: two tasks do not share one, since their prompts begin differently. */
+  readonly key: string
+  readonly pin: Pin | null
+}
+
+/** Where sessions are at home, over a store. */
 export interface Sessions {
-  /** The same id gives the same hash; nobody gets from the hash to the id. */
-  hash(id: string): Promise<string>
-  warm(hash: string, now: number): WarmPlace | null
-  note(hash: string, place: WarmPlace, until: number): void
+  find(task: string, name: SessionName): Promise<Session>
+  /** A call of the session begins. */
+  enter(session: Session): Visit
 }
 
-interface Pinned extends WarmPlace {
-  readonly until: number
+/** One call of a session. Calls that overlap build on each other; of several processes, the last one counts. */
+export interface Visit {
+  /** What its answer makes of the pin, kept for the next call. */
+  serve(served: Served, judge: (pin: Pin) => Pin): { readonly before: Pin | null; readonly after: Pin }
+  /** It is over, answered or not. */
+  leave(): void
 }
 
-const MOST_SESSIONS = 100_000
+/** What tells one session from another: an id, or how its conversation begins. */
+export type SessionName = { readonly id: string } | { readonly opening: string }
 
-export function createSessions(secret: string): Sessions {
-  const pins = new Map<string, Pinned>()
-  const encoder = new TextEncoder()
-  let key: Promise<CryptoKey> | undefined
+/** The pin of a cache that is cold for a day is of no use, and neither is what the session has cost. */
+const KEPT_MS = 86_400_000
+
+export function createSessions({ identity, store }: { identity: Identity; store: Store }): Sessions {
+  /** Of sessions that are in use now: the latest there is. */
+  const inUse = new Map<string, { calls: number; pin: Pin | null }>()
   return {
-    async hash(id) {
-      key ??= crypto.subtle.importKey('raw', encoder.encode(secret), { name: 'HMAC', hash: 'SHA-256' }, false, ['sign'])
-      const signature = await crypto.subtle.sign('HMAC', await key, encoder.encode(id))
-      return Array.from(new Uint8Array(signature, 0, 16), (byte) => byte.toString(16).padStart(2, '0')).join('')
+    async find(task, name) {
+      const [hash, key] =
+        'id' in name
+          ? [await identity('session', name.id), await identity('pin', name.id, task)]
+          : [await identity('opening', name.opening), await identity('opened', name.opening, task)]
+      const kept = pinOf(await store.read(key))
+      return { hash, key, pin: newer(inUse.get(key)?.pin ?? null, kept) }
     },
-    warm(hash, now) {
-      const pin = pins.get(hash)
-      if (pin === undefined) return null
-      if (pin.until > now) return pin
-      pins.delete(hash)
-      return null
+    enter({ key, pin }) {
+      const shared = inUse.get(key) ?? { calls: 0, pin: null }
+      shared.calls += 1
+      shared.pin = newer(shared.pin, pin)
+      inUse.set(key, shared)
+      return {
+        serve(served, judge) {
+          const before = shared.pin
+          const after = judge(pinned(before, served))
+          shared.pin = after
+          // Nobody waits for it, and nobody's answer fails for it.
+          store.write(key, pinText(after), KEPT_MS).catch(() => {})
+          return { before, after }
+        },
+        leave() {
+          shared.calls -= 1
+          if (shared.calls === 0) inUse.delete(key)
+        },
+      }
     },
-    note(hash, place, until) {
-      keep(pins, MOST_SESSIONS, hash, { model: place.model, provider: place.provider, host: place.host, until })
-    },
+  }
+}
+
+function newer(one: Pin | null, other: Pin | null): Pin | null {
+  if (one === null || other === null) return one ?? other
+  return other.at > one.at ? other : one
+}
+
+/** How a conversation begins, which it keeps for as long as it lasts; `null`: it says nothing, or nothing readable. */
+export function openingOf({ messages }: ChatRequest): string | null {
+  const isFrame = ({ role }: ChatRequest['messages'][number]) => role === 'system' || role === 'developer'
+  const first = messages.find((message) => !isFrame(message))
+  try {
+    return first === undefined ? null : JSON.stringify([messages.find(isFrame)?.content ?? null, first.content ?? null])
+  } catch {
+    return null
   }
 }

@@ -40,7 +40,7 @@ export function recordOf(settling: Settling): UsageRecord {
     v: 1,
     id: call.id,
     task: call.policy.task,
-    session: call.session,
+    session: call.session?.hash ?? null,
     at: call.at,
     outcome: outcome.failure?.kind ?? 'ok',
     model: Object.freeze({
@@ -63,6 +63,7 @@ export function recordOf(settling: Settling): UsageRecord {
     }),
     attempts: Object.freeze(attempts.map(({ record }) => record)),
     pin: plan.session.pin,
+    pinBecause: plan.session.because,
     drift: won === null ? NONE : driftOf(won, settling),
     metadata: settling.metadata,
   })

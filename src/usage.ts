@@ -1,5 +1,5 @@
 import type { Billed, FailureKind } from './failure.ts'
-import { type Cost, type CostSource, FREE, fromUsd, sum, toUsd, UNKNOWN } from './money.ts'
+import { type Cost, type CostSource, FREE, fromUsd, type Money, sum, toUsd, UNKNOWN } from './money.ts'
 import { bound, type Priced, price, type Tariff } from './price.ts'
 
 /** What was used, as far as the provider says: `null` is unknown, never 0. */
@@ -50,7 +50,7 @@ export interface CacheRecord {
 
 export type Role = 'first' | 'retry' | 'failover' | 'hedge' | 'repair' | 'escalation' | 'continuation'
 export type Phase = 'queued' | 'connecting' | 'waiting' | 'streaming' | 'done'
-export type Pin = 'kept' | 'moved' | 'new' | 'off'
+export type PinState = 'kept' | 'moved' | 'new' | 'off'
 
 /** One HTTP exchange: the unit of accounting, also for losers and failures. */
 export interface AttemptRecord {
@@ -114,7 +114,9 @@ export interface UsageRecord {
     readonly tokensPerSecond: number | null
   }
   readonly attempts: readonly AttemptRecord[]
-  readonly pin: Pin
+  /** Whether a session went on where its cache is. */
+  readonly pin: PinState
+  readonly pinBecause: string
   readonly drift: readonly Drift[]
   readonly metadata: Readonly<Record<string, string>>
 }
@@ -187,6 +189,18 @@ export function cacheOf(tokens: Tokens, tariff: Tariff | null, utcMinutes: numbe
   const priced = tariff === null ? null : pricedOf(tokens, tariff, utcMinutes)
   if (priced === null) return NO_CACHE
   return Object.freeze({ discountUsd: toUsd(priced.discount), coldUsd: toUsd(priced.cold), source: 'computed' })
+}
+
+/** What reading has saved, and what writing has cost above not writing; `null`: nobody knows. */
+export function cacheUse(
+  tokens: Tokens,
+  tariff: Tariff | null,
+  utcMinutes: number,
+): { readonly saved: Money; readonly paid: Money } | null {
+  const both = tariff === null ? null : pricedOf(tokens, tariff, utcMinutes)
+  const written = tariff === null ? null : pricedOf({ ...tokens, cachedPrompt: 0 }, tariff, utcMinutes)
+  if (both === null || written === null) return null
+  return { saved: both.discount - written.discount, paid: -written.discount }
 }
 
 export const NO_CACHE: CacheRecord = Object.freeze({ discountUsd: null, coldUsd: null, source: 'unknown' })

@@ -236,7 +236,14 @@ export function createWalk({ call, ways, rejected, events, health, more }: Cours
       budget.settle(record.n, cost)
       const { durationMs } = record
       health.note(way.step, { epoch: epochs[record.n] ?? NEVER, durationMs, failure: result.failure, headers }, now)
-      if (events.heard) events.emit({ type: 'attempt-end', call: call.id, attempt: worth.record })
+      if (events.heard) {
+        events.emit({ type: 'attempt-end', call: call.id, attempt: worth.record })
+        const { model, provider } = way.step
+        const { dropped } = result
+        if (dropped.length > 0) {
+          events.emit({ type: 'history-cleaned', call: call.id, n: record.n, model, provider, dropped })
+        }
+      }
       if (worth.failure === null) {
         // Both answered in the same moment: one is heard, both are paid for.
         if (lost) return

@@ -2,6 +2,7 @@ import type { Offer } from './catalog.ts'
 import type { RequestSettings } from './chat.ts'
 import type { Facts, ModelChoice } from './model-rule.ts'
 import { type Interval, toUsd } from './money.ts'
+import type { Place } from './pin.ts'
 import type { Step } from './plan.ts'
 import type { Provider } from './provider.ts'
 import { type RankedOffer, sameHost } from './provider-rule.ts'
@@ -14,13 +15,6 @@ export interface Way {
   /** Settings that belong to this model alone. */
   readonly settings: RequestSettings | undefined
   readonly ranked: RankedOffer
-}
-
-/** Where a session's cache is warm. */
-export interface WarmPlace {
-  readonly model: string
-  readonly provider: string
-  readonly host: string | null
 }
 
 const NONE: readonly never[] = Object.freeze([])
@@ -67,21 +61,27 @@ export function offerKey({ provider, model }: { readonly provider: string; reado
   return `${provider} ${model}`
 }
 
-/** Whether going this way can end where the cache is warm. */
-export function leadsTo(warm: WarmPlace, { step, ranked }: Way): boolean {
-  const { host } = warm
-  if (step.model !== warm.model || step.provider !== warm.provider) return false
+/** Whether going this way can end at a place. */
+export function leadsTo({ model, provider, host }: Place, { step, ranked }: Way): boolean {
+  if (step.model !== model || step.provider !== provider) return false
   if (host === null) return true
   if (ranked.avoided.includes(host)) return false
   return step.othersAllowed || step.hosts.some((named) => sameHost(named, host))
 }
 
-/** The host is asked for by name, others stay allowed; hosts that the policy names itself are left as they are. */
-export function pinnedTo(way: Way, host: string | null): Way {
-  const { step, ranked } = way
-  const because = [...step.because, 'the session is warm here']
-  const pins =
-    host !== null && way.provider.dialect.supports.hosts && step.hosts.length === 0 && !ranked.avoided.includes(host)
-  if (!pins) return { ...way, step: { ...step, because } }
-  return { ...way, step: { ...step, because, host, hosts: [host], othersAllowed: true } }
+/**
+ * Hosts are asked for by name, in this order, and others stay allowed; hosts that the policy names itself are left as
+ * they are.
+ */
+export function pinnedTo(
+  way: Way,
+  { hosts, because, cachedTokens }: { hosts: readonly string[]; because: string; cachedTokens: number },
+): Way {
+  const estimate = { usd: way.step.estimate.usd, cachedTokens }
+  const step: Step = { ...way.step, because: [...way.step.because, because], estimate }
+  const asked = hosts.filter((host) => !way.ranked.avoided.includes(host))
+  const [host] = asked
+  const isOpen = way.provider.dialect.supports.hosts && step.hosts.length === 0
+  if (host === undefined || !isOpen) return { ...way, step }
+  return { ...way, step: { ...step, host, hosts: asked, othersAllowed: true } }
 }

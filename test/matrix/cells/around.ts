@@ -116,8 +116,14 @@ const SESSIONS: readonly Cell[] = MODES.flatMap((mode): Cell[] => {
       { outcome: 'ok', attempts: [FAILED, SECOND] },
       { outcome: 'ok', attempts: ['second first ok 200 yes'] },
     ]),
-    cell('moves when its place fails', { first: [ok, FAIL], second: [ok, ok] }, [
+    cell('comes back when its place has failed once', { first: [ok, FAIL, ok], second: [ok] }, [
       { outcome: 'ok', attempts: [FIRST] },
+      { outcome: 'ok', attempts: [FAILED, SECOND] },
+      { outcome: 'ok', attempts: [FIRST] },
+    ]),
+    cell('moves when its place fails twice in a row', { first: [ok, FAIL, FAIL], second: [ok, ok, ok] }, [
+      { outcome: 'ok', attempts: [FIRST] },
+      { outcome: 'ok', attempts: [FAILED, SECOND] },
       { outcome: 'ok', attempts: [FAILED, SECOND] },
       { outcome: 'ok', attempts: ['second first ok 200 yes'] },
     ]),
