@@ -39,8 +39,7 @@ export function withThoughts(
   keepsEmpty: boolean,
 ): readonly ChatMessage[] {
   return eachMessage(messages, (message) => {
-    if (!('reasoning_details' in message)) return message
-    const { reasoning_details: thoughts } = message
+    const thoughts = fields(message)?.reasoning_details
     if (!Array.isArray(thoughts) || thoughts.every((thought) => isFields(thought) && reads(thought))) return message
     const left = list(thoughts).filter(reads)
     if (left.length === 0 && !keepsEmpty) return without(message, 'reasoning_details')

@@ -8,7 +8,9 @@ import { type Dialect, openai } from '../src/dialects/dialect.ts'
 import { groq } from '../src/dialects/groq.ts'
 import { openrouter } from '../src/dialects/openrouter.ts'
 import { dropped } from '../src/history.ts'
+import { ok } from '../src/sandbox/sandbox.ts'
 import { target } from './dialects/requests.ts'
+import { ask, start } from './sandbox/client.ts'
 import { runs } from './support/runs.ts'
 
 // biome-ignore lint/suspicious/noExplicitAny: what is sent is read by many paths, and a wrong one fails the test
@@ -130,7 +132,7 @@ describe('thoughts behind OpenRouter', () => {
 
   test('that are none at all are left out, or left to OpenRouter', () => {
     expect(detailsSentTo('openai/gpt-5', 'text', null, 7, sealed)).toEqual([sealed])
-    const odd: Loose = [{ role: 'assistant', content: 'Hi', reasoning_details: 'text' }]
+    const odd: Loose = [{ role: 'assistant', content: 'Hi', reasoning_details: 'text' }, 'Hi']
     expect(to('openai/gpt-5')(odd)).toBe(odd)
   })
 })
@@ -405,6 +407,28 @@ describe('what was dropped', () => {
     expect(dropped(CHANGED, CHANGED)).toEqual([])
     expect(dropped(CHANGED, undefined)).toEqual([])
     expect(dropped(CHANGED, [])).toEqual([])
+  })
+})
+
+describe('a conversation', () => {
+  test('goes from one provider to the other and back, where what the other says of itself would be refused', async () => {
+    const sandbox = await start()
+    sandbox.openrouter.script([ok({ reasoning: 'Hm.', toolCalls: [{ name: 'look', arguments: { at: 1 } }] })])
+    const tools = [{ type: 'function', function: { name: 'look', parameters: { type: 'object' } } }]
+    const one = { model: 'anthropic/claude-sonnet-4.5', tools, reasoning: { effort: 'low' } }
+    const messages: ChatMessage[] = [question]
+    const first = await ask(sandbox.openrouter, { ...one, messages })
+    const { message } = first.body.choices[0]
+    expect(message.reasoning_details).toHaveLength(1)
+    messages.push(message, found(message.tool_calls[0].id))
+    const two = { model: 'openai/gpt-oss-20b', tools }
+    expect((await ask(sandbox.groq, { ...two, messages })).status).toBe(400)
+    const second = await ask(sandbox.groq, { ...two, messages: sentTo({ dialect: groq, model: two.model }, messages) })
+    expect(second.status).toBe(200)
+    messages.push(second.body.choices[0].message, question)
+    const third = await ask(sandbox.openrouter, { ...one, messages: to(one.model)(messages) })
+    expect(third.status).toBe(200)
+    expect(to(one.model)(messages)).toBe(messages)
   })
 })
 

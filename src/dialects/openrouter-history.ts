@@ -32,8 +32,6 @@ const SIGNS: ReadonlySet<Family | null> = new Set<Family>(['anthropic', 'openai'
 /** The history with only those thoughts that the model can read; their plain text, `reasoning`, goes to anybody. */
 export function readableBy(messages: readonly ChatMessage[], wireModel: string): readonly ChatMessage[] {
   const model = plainModel(wireModel)
-  // Whom a router or a preset chooses, only OpenRouter knows.
-  if (model === '' || model.startsWith('openrouter/')) return messages
   const family = FAMILIES.find(([pattern]) => pattern.test(model))?.[1] ?? null
   const reads = ({ format, data, signature }: Fields) => {
     const of = entry(FORMATS, format)

@@ -92,7 +92,7 @@ export function hostOf(name: string): string {
 
 function body(request: ChatRequest, target: Target): Record<string, unknown> {
   const { openrouter: settings, service_tier: tier } = request
-  const messages = withToolIds(readableBy(request.messages, target.wireModel), target.wireModel)
+  const messages = historyFor(request, target)
   const sent: Record<string, unknown> = { model: target.wireModel, messages }
   put(request, sent, TRANSLATED)
   if (settings !== undefined) {
@@ -108,6 +108,12 @@ function body(request: ChatRequest, target: Target): Record<string, unknown> {
   if (target.marks === true) sent.messages = markedFor(messages, request, sent, target)
   if (target.session !== null && sent.session_id === undefined) sent.session_id = target.session
   return sent
+}
+
+function historyFor({ messages }: ChatRequest, { wireModel }: Target): readonly ChatMessage[] {
+  // Whom a router or a preset chooses, only OpenRouter knows.
+  const readable = /^(openrouter\/|@)/.test(wireModel) ? messages : readableBy(messages, wireModel)
+  return withToolIds(readable, wireModel)
 }
 
 /** A mark of the caller's own, wherever it stands, is the only one. */
