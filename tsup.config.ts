@@ -4,6 +4,7 @@ import { defineConfig } from 'tsup'
 const entries = {
   index: 'src/index.ts',
   openai: 'src/wires/openai.ts',
+  redis: 'src/stores/redis.ts',
   sandbox: 'src/sandbox/sandbox.ts',
 }
 

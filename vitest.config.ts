@@ -8,6 +8,7 @@ export default defineConfig({
     alias: [
       { find: /^modelfirst$/, replacement: source('index.ts') },
       { find: /^modelfirst\/openai$/, replacement: source('wires/openai.ts') },
+      { find: /^modelfirst\/redis$/, replacement: source('stores/redis.ts') },
       { find: /^modelfirst\/sandbox$/, replacement: source('sandbox/sandbox.ts') },
     ],
   },

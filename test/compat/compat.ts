@@ -18,7 +18,7 @@ interface Target {
   readonly majors: Readonly<Record<string, number>>
 }
 
-const SUBPATHS = ['modelfirst', 'modelfirst/openai', 'modelfirst/sandbox']
+const SUBPATHS = ['modelfirst', 'modelfirst/openai', 'modelfirst/redis', 'modelfirst/sandbox']
 const OLD = { openai: 6, 'p-retry': 7, 'eventsource-parser': 3 }
 const NEW = { openai: 7, 'p-retry': 9, 'eventsource-parser': 4 }
 
@@ -139,14 +139,14 @@ async function compiles(node: string, home: string, resolution: string): Promise
 
 async function proveBun(bun: string, home: string): Promise<void> {
   await report.check('Bun: the root and the client are imported, and two calls answer', async () => {
-    const answer = await runsOn(bun, home, 'bun.mjs', program(['modelfirst', 'modelfirst/openai']))
+    const answer = await runsOn(bun, home, 'bun.mjs', program(['modelfirst', 'modelfirst/openai', 'modelfirst/redis']))
     return `${(await run(bun, ['--version'], { folder: home })).stdout.trim()} ${answer}`
   })
 }
 
 async function proveDeno(deno: string, home: string): Promise<void> {
   await report.check('Deno: the root and the client are imported, and two calls answer', async () => {
-    writeFileSync(join(home, 'deno.mjs'), program(['modelfirst', 'modelfirst/openai']))
+    writeFileSync(join(home, 'deno.mjs'), program(['modelfirst', 'modelfirst/openai', 'modelfirst/redis']))
     const args = [
       'run',
       '--node-modules-dir=manual',

@@ -70,11 +70,12 @@ export async function runAgainst(
       ignoreAnnotations: true,
       alias: {
         'modelfirst/sandbox': join(root, 'src/sandbox/sandbox.ts'),
+        'modelfirst/redis': join(root, 'src/stores/redis.ts'),
         'modelfirst/openai': join(root, 'src/wires/openai.ts'),
         modelfirst: join(root, 'src/index.ts'),
       },
       // Found in node_modules, as a user's program would.
-      external: ['openai', 'zod', 'p-retry', 'eventsource-parser'],
+      external: ['openai', 'zod', 'p-retry', 'eventsource-parser', 'ioredis', 'redis', 'keyv'],
       bundle: true,
       format: 'esm',
       target: 'es2022',
