@@ -14,6 +14,7 @@ const ROUTER: Readonly<Record<string, Expectation>> = {
   catalog: expected('{ models, prices }', (value) => fields(value) !== undefined),
   sinks: expected('a list of functions', (value) => Array.isArray(value) && value.every(A_FUNCTION.holds)),
   on: A_FUNCTION,
+  budgets: expected("a list such as [{ usd: 5, per: 'day' }]", Array.isArray),
   store: expected('a store such as memoryStore()', isStore),
   secret: expected('a string that is not empty', (value) => typeof value === 'string' && value !== ''),
   clock: expected('a clock with now(), date() and timer()', isClock),

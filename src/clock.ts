@@ -40,6 +40,13 @@ export function utcMinutes(date: number): number {
   return Math.floor(date / 60_000) % 1440
 }
 
+/** When the UTC month began and when it ends, in milliseconds since 1970. */
+export function monthOf(date: number): { readonly began: number; readonly ends: number } {
+  const day = new Date(date)
+  const [year, month] = [day.getUTCFullYear(), day.getUTCMonth()]
+  return { began: Date.UTC(year, month), ends: Date.UTC(year, month + 1) }
+}
+
 /** Whole seconds since 1970 of a record's ISO time, as OpenAI dates its answers. */
 export function unixSeconds(iso: string): number {
   return Math.floor(Date.parse(iso) / 1000)

@@ -42,14 +42,19 @@ export function errorOf({ call, plan, outcome, usage, partial = null }: Ending):
   }
   if (plan.steps.length === 0) return new NoRouteError(`${task} has no way to go: ${rejections(plan)}`, parts)
   if (kind === 'out-of-budget') {
-    const limit =
-      failure?.code === 'cost' ? `limits.maxCostUsd of $${call.policy.limits.maxCostUsd}` : 'limits.attempts'
+    const limit = limitOf(failure, call)
     const message = `${task} stopped after ${times(attempts.length)}: the next one could break ${limit}; raise it or set a smaller max_tokens`
     return new BudgetError(message, parts)
   }
   const when = attempts.length === 0 ? 'before anything was sent' : `after ${times(attempts.length)}`
   const message = `${task} failed ${when}: ${where}${why}`
   return new AttemptsFailedError(message, parts)
+}
+
+function limitOf(failure: Failure | null, { policy }: Call): string {
+  const code = failure?.code ?? 'attempts'
+  if (code === 'attempts') return 'limits.attempts'
+  return code === 'cost' ? `limits.maxCostUsd of $${policy.limits.maxCostUsd}` : code
 }
 
 function sentence(failure: Failure): string {

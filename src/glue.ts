@@ -1,13 +1,8 @@
 import type { Delta } from './assembly.ts'
 import type { Finish } from './chat.ts'
 import type { Order } from './exchange.ts'
+import type { Place } from './pin.ts'
 import { continued, type Seam, verify } from './seam.ts'
-
-export interface Place {
-  readonly model: string
-  readonly provider: string
-  readonly host: string | null
-}
 
 /** What can be heard of an answer on its way. */
 export type StreamEvent =

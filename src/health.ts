@@ -32,7 +32,16 @@ export interface Health {
   note(step: Step, ended: Ended, now: number): void
   /** What may be asked a second time at a provider. */
   allowance(provider: string): Allowance
+  /** What another router that shares its store has found closed. */
+  learn(gate: SharedGate, now: number): void
   report(now: number): HealthReport
+}
+
+/** A gate as others hear of it: an offer's, or an account's. */
+export interface SharedGate {
+  readonly name: string
+  readonly kind: FailureKind
+  readonly forMs: number
 }
 
 export interface HealthView {
@@ -107,9 +116,11 @@ const CODES: Partial<Readonly<Record<FailureKind, OfferHealth['state'] & Rejecti
   'model-gone': 'retired',
 }
 
-export function createHealth(random: () => number): Health {
+/** `onShut` hears of every limit that closes a gate, or closes it for longer. */
+export function createHealth(random: () => number, onShut?: (gate: SharedGate) => void): Health {
   const offers = new Map<string, Known>()
   const accounts = new Map<string, Account>()
+  const shared = new Map<string, Gate>()
   /** Until something has gone wrong for the first time, nobody has to look. */
   let troubled = false
 
@@ -127,12 +138,13 @@ export function createHealth(random: () => number): Health {
   }
 
   function blockOf(step: Step, now: number): Block | null {
-    const gate = closed(accounts.get(step.provider)?.gate, now)
-    if (gate !== null) return shut(gate, now)
-    const known = offers.get(keyOf(step))
-    if (known === undefined) return null
-    const own = closed(known.gate, now)
+    const account = closed(accounts.get(step.provider)?.gate, now) ?? closed(shared.get(step.provider), now)
+    if (account !== null) return shut(account, now)
+    const key = keyOf(step)
+    const known = offers.get(key)
+    const own = closed(known?.gate, now) ?? closed(shared.get(key), now)
     if (own !== null) return shut(own, now)
+    if (known === undefined) return null
     if (known.breaker.admits(now)) return null
     const { until } = known.breaker
     const because = now < until ? `it kept failing: asked again ${inTime(until - now)}` : 'another call is finding out'
@@ -162,7 +174,19 @@ export function createHealth(random: () => number): Health {
       // Who is ill and says for how long is left alone for that time, whatever its breaker says.
       if (verdict.blame === 'nobody' || (verdict.blame === 'offer' && failure.retryAfterMs === null)) return
       const holder = verdict.blame === 'account' || failure.scope === 'account' ? accountOf(step.provider) : known
-      holder.gate = later(holder.gate, failure, now)
+      const before = holder.gate
+      holder.gate = later(before, failure, now)
+      // A key that was refused here may be another there.
+      if (onShut === undefined || verdict.blame !== 'gate' || holder.gate === before || holder.gate === null) return
+      const name = holder === known ? keyOf(step) : step.provider
+      onShut({ name, kind: failure.kind, forMs: holder.gate.until - now })
+    },
+    learn({ name, kind, forMs }, now) {
+      if (VERDICTS[kind].blame !== 'gate' || !(forMs > 0)) return
+      const until = now + Math.min(forMs, HOUR)
+      if ((shared.get(name)?.until ?? now) >= until) return
+      keep(shared, MOST_OFFERS, name, { kind, until, guesses: 0 })
+      troubled = true
     },
     allowance: (provider) => accountOf(provider).allowance,
     report(now) {

@@ -21,8 +21,8 @@ export interface Hedging<T extends Trial> {
   readonly clock: Clock
   /** Milliseconds after which the first one is late. */
   readonly afterMs: number
-  /** Starts a second one, if it may be. */
-  second(): T | null
+  /** Starts a second one, if it may be; asked for while the first is late. */
+  second(isLate: () => boolean): Promise<T | null>
   /** One of the two is out of it. */
   lost(result: AttemptResult): void
 }
@@ -34,7 +34,11 @@ export interface Hedging<T extends Trial> {
  */
 export async function hedged<T extends Trial>(first: T, { clock, afterMs, second, lost }: Hedging<T>): Promise<T> {
   if (await isLate(first, clock, afterMs)) {
-    const rival = second()
+    let late = true
+    void first.started.then(() => {
+      late = false
+    })
+    const rival = await second(() => late)
     if (rival !== null) return sooner(first, rival, lost)
     await first.started
   }

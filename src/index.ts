@@ -27,7 +27,7 @@ export type { Listener, RouterEvent } from './events.ts'
 export { FAILURE_KINDS, type Failure, type FailureKind } from './failure.ts'
 export { type FallbackRule, type Move, type Sentence, type Standing, type When, when } from './fallback.ts'
 export type { CallOptions } from './gather.ts'
-export type { Place, StreamEvent } from './glue.ts'
+export type { StreamEvent } from './glue.ts'
 export type { Headroom } from './headroom.ts'
 export type { HealthReport, OfferHealth } from './health.ts'
 export type { Ledger } from './ledger.ts'
@@ -43,8 +43,9 @@ export {
   type ModelRef,
   type ModelRule,
 } from './model-rule.ts'
+export type { Place } from './pin.ts'
 export type { Plan, Rejection, RejectionCode, Step } from './plan.ts'
-export type { Hedge, Limits, OnBroken, TaskPolicy } from './policy.ts'
+export type { Hedge, Limits, OnBroken, SessionPolicy, TaskPolicy } from './policy.ts'
 export type { PriceList, PriceTier } from './price.ts'
 export { compatible, type DataTerms, groq, openrouter, type Provider } from './provider.ts'
 export {
@@ -58,7 +59,12 @@ export {
   type RankedOffer,
 } from './provider-rule.ts'
 export { createRouter, type Router, type RouterOptions, type Sink } from './router.ts'
+export type { SpendingBudget } from './spending.ts'
+export { type SessionHistory, type SessionPlace, type SessionRule, whilePaying, whileWarm } from './stay.ts'
 export type { CatalogOptions } from './stock.ts'
+export { keyvStore } from './stores/keyv.ts'
+export { type MemoryStore, memoryStore } from './stores/memory.ts'
+export type { Store } from './stores/store.ts'
 export type { Alternative, AttemptRecord, CacheRecord, CostRecord, Drift, Tokens, UsageRecord } from './usage.ts'
 export { fetchWire } from './wires/fetch.ts'
 export { type Dispatcher, undiciWire } from './wires/undici.ts'

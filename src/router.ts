@@ -14,7 +14,7 @@ import type { Call, Order } from './exchange.ts'
 import { type CallOptions, gather, type Sources } from './gather.ts'
 import { createHealth, type HealthReport } from './health.ts'
 import { lateAfter } from './hedge.ts'
-import { createIdentity } from './identity.ts'
+import { createKeeping } from './keeping.ts'
 import type { CheckedTasks, ModelOf, PlaceOf } from './known.ts'
 import { createLedger, type Ledger } from './ledger.ts'
 import { kindOf, unknown } from './options.ts'
@@ -26,10 +26,9 @@ import type { Provider } from './provider.ts'
 import { type Refreshed, type RefreshOptions, refresh } from './refresh.ts'
 import { repin } from './repin.ts'
 import { run } from './runner.ts'
-import { createSessions } from './session.ts'
 import { recordOf } from './settle.ts'
+import { checkedBudgets, type SpendingBudget } from './spending.ts'
 import { type CatalogOptions, stock } from './stock.ts'
-import { memoryStore } from './stores/memory.ts'
 import type { Store } from './stores/store.ts'
 import type { AttemptRecord, UsageRecord } from './usage.ts'
 import { createWalk, type Outcome } from './walk.ts'
@@ -53,7 +52,9 @@ export interface RouterOptions<Providers extends readonly Provider[], Tasks> {
   readonly on?: Listener
   /** Where sessions are kept, and what several processes share; default: in this process. */
   readonly store?: Store
-  /** Keys the hashes of session ids; set it to have the same ones in several processes. */
+  /** Money that may be spent within a time, by all calls together; through the store, by all processes. */
+  readonly budgets?: readonly SpendingBudget[]
+  /** Keys the hashes of session ids; the same in all processes that share a store. */
   readonly secret?: string
   readonly clock?: Clock
   /** In [0, 1); with a clock, it makes a run repeatable. */
@@ -126,9 +127,11 @@ export function createRouter<
   const events = createEvents()
   if (options.on !== undefined) events.on(options.on)
   const ledger = createLedger()
-  const identity = createIdentity(options.secret ?? newId(options.random))
-  const sessions = createSessions({ identity, store: options.store ?? memoryStore({ clock }) })
-  const health = createHealth(random)
+  const budgets = checkedBudgets(options.budgets, Object.keys(options.tasks))
+  const { store, secret } = options
+  const keeping = createKeeping({ store, secret, budgets, clock, events, newSecret: () => newId(options.random) })
+  const { sessions, gates } = keeping
+  const health = createHealth(random, gates?.tell)
   const paces = createPaces()
   const closing = createCancellation()
   const running = new Set<Promise<unknown>>()
@@ -167,6 +170,7 @@ export function createRouter<
   async function begin(task: string | TaskPolicy, input: Input, given: CallOptions, how: 'whole' | 'stream') {
     if (closing.canceled) throw new ConfigError('router', 'it is closed: create another one')
     const startedAt = clock.now()
+    gates?.hear(health)
     const gathered = await gather(policyFor(task), input, given, sources)
     const { at, policy, settings, request, facts, session, planning } = gathered
     const planned = makePlan(planning)
@@ -188,6 +192,7 @@ export function createRouter<
       session,
     }
     if (events.heard) events.emit({ type: 'plan-made', call: call.id, plan })
+    const spending = keeping.spending(call, given.metadata ?? NO_METADATA)
     const more = (model: string, provider?: string) => {
       try {
         return waysTo(model, { ...planning, health: health.view(clock.now()) }, provider)
@@ -200,7 +205,7 @@ export function createRouter<
     return {
       call,
       plan,
-      walk: createWalk({ call, ways, rejected: plan.rejected, events, health, more }),
+      walk: createWalk({ call, ways, rejected: plan.rejected, events, health, spending, more }),
       hedgeAfterMs: ({ way, request }: Order) => lateAfter(policy, request, paces.p95(paceKey(way, how))),
       settle(outcome: Outcome) {
         cancellation.release()
@@ -270,6 +275,7 @@ export function createRouter<
   /** A call that ends may still feed its sinks. */
   async function drained(): Promise<void> {
     while (running.size > 0) await Promise.all(running)
+    await keeping.drained()
   }
 
   /** Kept until it is over, so that `close` can wait for it. */
@@ -320,6 +326,8 @@ export function createRouter<
     },
   })
 }
+
+const NO_METADATA: Readonly<Record<string, string>> = Object.freeze({})
 
 /** Milliseconds that closing waits for sinks: one that hangs keeps nobody. */
 const LONGEST_CLOSE = 5000

@@ -24,8 +24,8 @@ export async function run<T extends Trial>(
     const afterMs = call.policy.hedge === null ? null : hedgeAfterMs(order)
     if (afterMs === null) await trial.started
     else {
-      const second = () => {
-        const beside = walk.beside(order)
+      const second = async (isLate: () => boolean) => {
+        const beside = await walk.beside(order, isLate)
         return beside && start(beside)
       }
       trial = await hedged(trial, {

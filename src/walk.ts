@@ -4,13 +4,14 @@ import { firstTurn, fits, type Situation, type Tried, type Turn, turnByMove, tur
 import type { Events } from './events.ts'
 import type { AttemptResult, Call, Order } from './exchange.ts'
 import { type Failure, failure } from './failure.ts'
-import { type Health, LONGEST_WAIT, wholeMs } from './health.ts'
-import { fromUsd } from './money.ts'
+import { type Block, type Health, LONGEST_WAIT, wholeMs } from './health.ts'
+import { FREE, fromUsd } from './money.ts'
 
 import type { Rejection } from './plan.ts'
 import { spread } from './retry.ts'
 import { movesOf } from './rules.ts'
 import { requestAt } from './settings.ts'
+import type { Reservation, Spending } from './spending.ts'
 import { isSame, type Way } from './way.ts'
 
 /** How a call ended: every attempt in order, and the answer or the failure that decided it. */
@@ -27,7 +28,7 @@ export interface Walk {
   /** The next attempt, as `adapted` makes it, when its time has come; `null` when the call is over. */
   next(adapted?: (order: Order) => Order): Promise<Order | null>
   /** A second attempt beside one that is late, at another provider; `null` where none may be made. */
-  beside(late: Order): Order | null
+  beside(late: Order, isLate?: () => boolean): Promise<Order | null>
   /**
    * What came of an attempt, told once, and what it is worth to the call when that is something else. One that lost
    * against another does not decide what comes next.
@@ -48,17 +49,20 @@ export interface Course {
   readonly rejected: readonly Rejection[]
   readonly events: Events
   readonly health: Health
+  /** Budgets that are shared with other calls; `null`: none. */
+  readonly spending: Spending | null
   /** Ways that the plan does not have, under the same policy. */
   more(model: string, provider?: string): readonly Way[]
 }
 
-export function createWalk({ call, ways, rejected, events, health, more }: Course): Walk {
+export function createWalk({ call, ways, rejected, events, health, spending, more }: Course): Walk {
   const { clock } = call
   const budget = createBudget(call)
   const attempts: AttemptResult[] = []
   const left = [...ways]
   const tried: Tried[] = []
   const epochs: number[] = []
+  const reservations: (Reservation | null)[] = []
   const ruled = call.policy.fallback.length > 0
   let halt: Cancelable | null = null
   let stopped = false
@@ -148,9 +152,10 @@ export function createWalk({ call, ways, rejected, events, health, more }: Cours
     return index !== -1
   }
 
-  function begin({ way, role, because }: Turn, adapted: (order: Order) => Order): Order {
+  function begin({ way, role, because }: Turn, adapted: (order: Order) => Order, reserved: Reservation | null): Order {
     taken(way)
     const n = budget.reserve(way)
+    reservations[n] = reserved
     epochs[n] = health.begin(way.step, clock.now())
     const allowance = health.allowance(way.step.provider)
     if (role === 'hedge') allowance.spend(clock.now())
@@ -165,6 +170,11 @@ export function createWalk({ call, ways, rejected, events, health, more }: Cours
       events.emit({ type: 'attempt-start', call: call.id, n, role: order.role, model, provider })
     }
     return order
+  }
+
+  /** While the budgets were asked, another call may have begun to find out whether the offer is well again. */
+  function stillFits(way: Way, before: Block | null): boolean {
+    return !stopped && budget.refusal(way) === null && (blockOf(way) === null || before !== null)
   }
 
   /** Nothing was tried: everything is closed for longer than anybody waits. */
@@ -204,16 +214,26 @@ export function createWalk({ call, ways, rejected, events, health, more }: Cours
           if (stopped) return null
           refused = budget.refusal(turned.way)
         }
-        if (refused === null) return begin(turned, adapted)
+        if (refused === null) {
+          if (spending === null) return begin(turned, adapted, null)
+          const before = blockOf(turned.way)
+          const reserved = await spending.reserve(worstOf(turned.way))
+          if ('settle' in reserved) {
+            if (stillFits(turned.way, before)) return begin(turned, adapted, reserved)
+            reserved.settle(FREE)
+            continue
+          }
+          refused = reserved
+        }
         // What is too dear is passed over for what is not.
-        if (refused.code !== 'cost' || !taken(turned.way)) break
+        if (refused.kind !== 'out-of-budget' || refused.code === 'attempts' || !taken(turned.way)) break
       }
       if (stopped) return null
       if (call.cancellation.canceled) last = failure('canceled')
-      else if (last === null || refused?.code === 'cost') last = refused ?? last ?? allClosed()
+      else if (last === null || refused?.kind === 'out-of-budget') last = refused ?? last ?? allClosed()
       return null
     },
-    beside(late) {
+    async beside(late, isLate = () => true) {
       const { maxExtraUsd } = call.policy.hedge ?? { maxExtraUsd: null }
       // One in a call: `maxExtraUsd` is all that it may cost.
       if (besides > 0) return null
@@ -224,9 +244,21 @@ export function createWalk({ call, ways, rejected, events, health, more }: Cours
       })
       if (stopped || way === undefined || budget.refusal(way) !== null) return null
       if (!health.allowance(way.step.provider).allows(clock.now())) return null
+      const reserved = spending === null ? null : await spending.reserve(worstOf(way))
+      if (reserved !== null) {
+        if (!('settle' in reserved)) return null
+        if (!isLate() || !left.includes(way) || !stillFits(way, null)) {
+          reserved.settle(FREE)
+          return null
+        }
+      }
       besides += 1
       const { model, provider } = late.way.step
-      return begin({ way, role: 'hedge', because: `${model} at ${provider} is late`, at: clock.now() }, asItIs)
+      return begin(
+        { way, role: 'hedge', because: `${model} at ${provider} is late`, at: clock.now() },
+        asItIs,
+        reserved,
+      )
     },
     note(result, { worth = result, lost = false } = {}) {
       const { way, record, cost, headers } = result
@@ -234,6 +266,7 @@ export function createWalk({ call, ways, rejected, events, health, more }: Cours
       const now = clock.now()
       attempts.push(worth)
       budget.settle(record.n, cost)
+      reservations[record.n]?.settle(cost)
       const { durationMs } = record
       health.note(way.step, { epoch: epochs[record.n] ?? NEVER, durationMs, failure: result.failure, headers }, now)
       if (events.heard) {
