@@ -1,7 +1,7 @@
 import type { Caching } from './caching.ts'
 import { ConfigError } from './errors.ts'
 import { fields } from './fields.ts'
-import { toUsd } from './money.ts'
+import { type Money, toUsd } from './money.ts'
 import { kindOf, ruled } from './options.ts'
 import { price, type Tariff } from './price.ts'
 
@@ -77,12 +77,12 @@ export interface SeenCall {
 
 /*
  * What is expected of a conversation before it has shown itself. The figures are those of the first half of a public
- * trace of real conversations (Mooncake's, 12,031 calls in an hour), rounded: a quarter to a third of them go on after
- * the first call, and the longer one has lasted, the likelier it is to go on (3 of 10 after one call, 4 of 10 after two,
- * 6 of 10 after four, 8 of 10 after ten). A share of its own for each, drawn from Beta(1, 2.5), gives that shape, and
- * then the number of calls still to come is in proportion to those that were: two thirds of them.
+ * trace of real conversations (Mooncake's, 12,031 calls in an hour), rounded. A quarter of them go on after the first
+ * call, and the longer one has lasted, the likelier it is to go on: 4 of 10 after two calls, 6 of 10 after four, 8 of 10
+ * after eight. Chances of going on that differ between conversations, as Beta(1, 2.8) has them, give that shape, and
+ * then the calls still to come are in proportion to those that were: 0.55 for each.
  */
-const AHEAD_PER_CALL = 1 / 1.5
+const AHEAD_PER_CALL = 0.55
 /** The trace says nothing of longer ones, and prices and people change. */
 const MOST_AHEAD = 12
 /** Gaps have a long tail: four of five are within five minutes, and one of twenty is beyond ten. */
@@ -140,31 +140,33 @@ export function placeAt(
   if (tariff === null) return { model, provider, host, warm, cachedTokens, usd: null, restUsd: null }
   const usual = history?.completionTokens ?? COMPLETION
   const completion = Math.round(maxTokens === null ? usual : Math.min(usual, maxTokens))
-  const cost = (prompt: number, cached: number) => {
-    // A price for writing below that for reading anew is one for keeping, on top of it: nothing is won by writing.
-    const { input, cacheWrite = input } = tariff.base
-    const writes = tariff.written && cacheWrite >= input && caching.ttlMs > 0 && prompt >= caching.least
-    const tokens = { prompt, cachedPrompt: cached, cacheWrite: writes ? prompt - cached : 0, completion }
-    return price(tariff, tokens, utcMinutes).cost
-  }
-  const now = cost(promptTokens, cachedTokens)
+  const call = { tariff, caching, completion, utcMinutes }
+  const now = costOf(call, promptTokens, cachedTokens)
   const calls = callsAhead(history)
   const growth = growthOf(history)
   // All later calls are priced as one in their middle: half of them are shorter, half are longer.
   const before = Math.round(promptTokens + (growth * calls) / 2)
   const later = Math.round(before + growth)
   const read = readableAt(caching, later, before, share)
-  const chance = read === 0 ? 0 : chanceWarm(history, caching.ttlMs)
-  const each = chance * cost(later, read) + (1 - chance) * cost(later, 0)
-  return {
-    model,
-    provider,
-    host,
-    warm,
-    cachedTokens,
-    usd: toUsd(now),
-    restUsd: toUsd(now + Math.round(calls * each)),
-  }
+  const cold = costOf(call, later, 0)
+  const each = read === 0 ? cold : cold + chanceWarm(history, caching.ttlMs) * (costOf(call, later, read) - cold)
+  const restUsd = toUsd(now + Math.round(calls * each))
+  return { model, provider, host, warm, cachedTokens, usd: toUsd(now), restUsd }
+}
+
+interface PricedCall {
+  readonly tariff: Tariff
+  readonly caching: Caching
+  readonly completion: number
+  readonly utcMinutes: number
+}
+
+function costOf({ tariff, caching, completion, utcMinutes }: PricedCall, prompt: number, cached: number): Money {
+  // A price for writing below that for reading anew is one for keeping, on top of it: nothing is won by writing.
+  const { input, cacheWrite = input } = tariff.base
+  const writes = tariff.written && cacheWrite >= input && caching.ttlMs > 0 && prompt >= caching.least
+  const tokens = { prompt, cachedPrompt: cached, cacheWrite: writes ? prompt - cached : 0, completion, reasoning: 0 }
+  return price(tariff, tokens, utcMinutes).cost
 }
 
 function readableAt({ ttlMs, least }: Caching, prompt: number, held: number, share: number): number {
@@ -183,8 +185,8 @@ function growthOf(history: SessionHistory | null): number {
   return (GROWTH + seen * history.growth) / (1 + seen)
 }
 
-/** How likely the next call comes before the cache is cold: exponential gaps, of a length that is learnt. */
-function chanceWarm(history: SessionHistory | null, ttlMs: number): number {
+/** How likely the next call, if there is one, comes before the cache is cold: exponential gaps, whose mean is learnt. */
+export function chanceWarm(history: SessionHistory | null, ttlMs: number): number {
   if (ttlMs <= 0) return 0
   const seen = history === null || history.gapMs === null ? 0 : Math.max(0, Math.min(history.turns, MOST_SAMPLES) - 1)
   const scale = GAP_MS * (GAP_SHAPE - 1) + seen * (history?.gapMs ?? 0)
@@ -193,30 +195,26 @@ function chanceWarm(history: SessionHistory | null, ttlMs: number): number {
 
 /**
  * Stays at the home of a session unless another place is expected to be cheaper, over this call and those still to
- * come, by more than `margin` (a share of what staying costs; default 0.02). With nothing warm, it goes where the rest
+ * come, by more than `margin` (a share of what staying costs; default 0.05). With nothing warm, it goes where the rest
  * is cheapest. A place whose price is unknown is never moved to for its price, and never left for it; nor is the model
  * changed for it, unless it is the policy's own.
  *
  * @example
  * createRouter({ sessions: { rule: whilePaying({ margin: 0.1 }) }, tasks })
  */
-export function whilePaying({ margin = 0.02 }: { readonly margin?: number } = {}): SessionRule {
+export function whilePaying({ margin = 0.05 }: { readonly margin?: number } = {}): SessionRule {
   if (!(margin >= 0 && margin < 1)) throw new ConfigError('whilePaying.margin', 'expected a number from 0 to below 1')
   return (places) => {
     const own = ownOf(places)
     const home = places.find(({ warm }) => warm)
-    if (home === undefined) return cheapestOf(places, own)
-    const staying = home.restUsd
-    if (staying === null) return { place: home, because: `${reading(home)}; its price is unknown` }
-    const others = places.filter(({ model }) => model === home.model || model === own.model)
-    const best = cheapest(others, home)
-    const next = others.filter((place) => place !== home)
-    if (best !== home && best.restUsd !== null && best.restUsd < staying * (1 - margin)) {
-      return { place: best, because: `${usd(best.restUsd)} for the rest, ${usd(staying)} at ${nameOf(home)}` }
-    }
-    const rival = next[0] === undefined ? null : cheapest(next, next[0])
-    const against = rival === null || rival.restUsd === null ? '' : `, ${usd(rival.restUsd)} at ${nameOf(rival)}`
-    return { place: home, because: `${reading(home)}: ${usd(staying)} for the rest${against}` }
+    if (home === undefined) return cheapestFor(own, places)
+    if (home.restUsd === null) return { place: home, because: `${reading(home)}; its price is unknown` }
+    const others = places.filter((place) => place !== home && (place.model === home.model || place.model === own.model))
+    const best = cheapest(others)
+    if (best === null) return { place: home, because: `${reading(home)}: ${usd(home.restUsd)} for the rest` }
+    if (best.restUsd >= home.restUsd * (1 - margin))
+      return { place: home, because: `${reading(home)}: ${than(home, best)}` }
+    return { place: best.place, because: than(best.place, { place: home, restUsd: home.restUsd }) }
   }
 }
 
@@ -241,8 +239,9 @@ export function ruledPlace(
   history: SessionHistory | null,
   field: string,
 ): { readonly place: SessionPlace; readonly because: string } {
+  const given = [...places]
   const chosen = fields(ruled<unknown>(field, () => rule(places, history)))
-  const place = places.find((given) => given === chosen?.place)
+  const place = given.find((each) => each === chosen?.place)
   if (chosen === undefined || place === undefined) {
     const got = chosen === undefined ? 'something else' : `${kindOf(chosen.place)} as place`
     throw new ConfigError(field, `expected the rule to give one of the places it was given, got ${got}`)
@@ -258,23 +257,28 @@ function ownOf(places: readonly SessionPlace[]): SessionPlace {
   return own
 }
 
-function cheapestOf(places: readonly SessionPlace[], own: SessionPlace): ReturnType<SessionRule> {
+/** With nothing warm: among places for the policy's own model. */
+function cheapestFor(own: SessionPlace, places: readonly SessionPlace[]): ReturnType<SessionRule> {
   const able = places.filter(({ model }) => model === own.model)
-  const first = able[0] ?? own
-  if (able.length === 1) return { place: own, because: 'no cache is warm' }
-  if (able.some(({ restUsd }) => restUsd === null))
-    return { place: own, because: 'no cache is warm; not all prices are known' }
-  const place = cheapest(able, first)
-  return { place, because: `no cache is warm: ${usd(place.restUsd ?? 0)} for the rest is the least` }
+  if (able.some(({ restUsd }) => restUsd === null)) return { place: own, because: 'not all prices are known' }
+  const best = cheapest(able)?.place ?? own
+  const next = cheapest(able.filter((place) => place !== best))
+  return { place: best, because: next === null ? 'there is no other place' : than(best, next) }
 }
 
-/** The cheapest of those whose price is known; among equals the one that stands, then the first. */
-function cheapest(places: readonly SessionPlace[], standing: SessionPlace): SessionPlace {
-  let best = standing
+/** The cheapest of those whose price is known; among equals the first. */
+function cheapest(places: readonly SessionPlace[]): { readonly place: SessionPlace; readonly restUsd: number } | null {
+  let best: { place: SessionPlace; restUsd: number } | null = null
   for (const place of places) {
-    if (place.restUsd !== null && (best.restUsd === null || place.restUsd < best.restUsd)) best = place
+    const { restUsd } = place
+    if (restUsd !== null && (best === null || restUsd < best.restUsd)) best = { place, restUsd }
   }
   return best
+}
+
+/** `$0.0031 for the rest, $0.0124 at openrouter/deepinfra` */
+function than(one: SessionPlace, other: { readonly place: SessionPlace; readonly restUsd: number }): string {
+  return `${usd(one.restUsd ?? 0)} for the rest, ${usd(other.restUsd)} at ${nameOf(other.place)}`
 }
 
 function reading({ cachedTokens }: SessionPlace): string {
