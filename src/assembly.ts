@@ -63,7 +63,8 @@ interface Parts {
   readonly calls: CallParts[]
   /** Where in `calls` the call is that a provider's index stands for just now. */
   readonly places: Map<number, number>
-  readonly details: Fields[]
+  /** `null`: nobody spoke of any. An empty list is one: DeepSeek wants it back. */
+  details: Fields[] | null
   readonly annotations: unknown[]
   readonly images: unknown[]
   finish: string | null
@@ -102,7 +103,7 @@ export function createAssembly(): Assembly {
     content: null,
     calls: [],
     places: new Map(),
-    details: [],
+    details: null,
     annotations: [],
     images: [],
     finish: null,
@@ -176,6 +177,7 @@ function noteDelta(parts: Parts, delta: Fields, out: Delta[]): void {
     out.push({ type: 'reasoning-delta', text: thought })
   }
   if (Array.isArray(delta.reasoning_details)) {
+    parts.details ??= []
     for (const detail of list(delta.reasoning_details)) noteDetail(parts.details, detail)
   }
   const said = typeof delta.content === 'string' ? delta.content : partsOf(delta.content)
@@ -253,7 +255,7 @@ function bodyOf(parts: Parts): Record<string, unknown> {
   const { id, model, provider, tier, content, reasoning, details, refusal, annotations, images, calls, usage } = parts
   const message: Record<string, unknown> = { role: 'assistant', content }
   if (reasoning !== '') message.reasoning = reasoning
-  if (details.length > 0) message.reasoning_details = details
+  if (details !== null) message.reasoning_details = details
   if (refusal !== '') message.refusal = refusal
   if (annotations.length > 0) message.annotations = annotations
   if (images.length > 0) message.images = images

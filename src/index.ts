@@ -43,7 +43,7 @@ export {
   type ModelRef,
   type ModelRule,
 } from './model-rule.ts'
-export type { Place } from './pin.ts'
+export type { Place, SessionStanding } from './pin.ts'
 export type { Plan, Rejection, RejectionCode, Step } from './plan.ts'
 export type { Hedge, Limits, OnBroken, SessionPolicy, TaskPolicy } from './policy.ts'
 export type { PriceList, PriceTier } from './price.ts'
@@ -58,7 +58,7 @@ export {
   type ProviderRule,
   type RankedOffer,
 } from './provider-rule.ts'
-export { createRouter, type Router, type RouterOptions, type Sink } from './router.ts'
+export { type BoundSession, createRouter, type Router, type RouterOptions, type Sink } from './router.ts'
 export type { SpendingBudget } from './spending.ts'
 export { type SessionHistory, type SessionPlace, type SessionRule, whilePaying, whileWarm } from './stay.ts'
 export type { CatalogOptions } from './stock.ts'

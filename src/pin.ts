@@ -1,5 +1,6 @@
 import type { Caching } from './caching.ts'
-import type { Money } from './money.ts'
+import { frozen } from './frozen.ts'
+import { type Money, toUsd } from './money.ts'
 import type { Tariff } from './price.ts'
 import { chanceWarm, lived, type SessionHistory } from './stay.ts'
 import type { Tokens } from './usage.ts'
@@ -137,6 +138,45 @@ export function isWorthWriting(pin: Pin | null, { tariff, ttlMs }: { tariff: Tar
 export function warmAt({ home, standIn }: Pin, place: Place, at: number): WarmPlace | null {
   for (const warm of [home, standIn]) if (warm !== null && warm.until > at && isSamePlace(warm, place)) return warm
   return null
+}
+
+/** A session as its owner sees it: where it is at home, and what caching has come to. */
+export interface SessionStanding {
+  readonly home: Place
+  /** Milliseconds that the cache there stays warm; 0: it is cold. */
+  readonly warmForMs: number
+  /** Tokens that lie in it. */
+  readonly cachedTokens: number
+  /** Who answered in its place of late. */
+  readonly standIn: Place | null
+  /** Calls that were answered. */
+  readonly calls: number
+  /** Read minus written: negative where caching has lost money. Calls of which nobody knows are not in it. */
+  readonly cache: {
+    readonly savedUsd: number
+    readonly paidUsd: number
+    readonly profitUsd: number
+    readonly unknownCalls: number
+  }
+}
+
+export function standingOf({ home, standIn, history, balance }: Pin, date: number): SessionStanding {
+  const { saved, paid, unknown } = balance
+  const placeOf = ({ model, provider, host }: Place) => ({ model, provider, host })
+  const warmForMs = Math.max(0, home.until - date)
+  return frozen<SessionStanding>({
+    home: placeOf(home),
+    warmForMs,
+    cachedTokens: warmForMs === 0 ? 0 : home.tokens,
+    standIn: standIn === null || standIn.until <= date ? null : placeOf(standIn),
+    calls: history.turns,
+    cache: {
+      savedUsd: toUsd(saved),
+      paidUsd: toUsd(paid),
+      profitUsd: toUsd(saved - paid),
+      unknownCalls: unknown,
+    },
+  })
 }
 
 /** One that is not known may be the other. */

@@ -19,6 +19,7 @@ import type { CheckedTasks, ModelOf, PlaceOf } from './known.ts'
 import { createLedger, type Ledger } from './ledger.ts'
 import { kindOf, unknown } from './options.ts'
 import { createPaces } from './pace.ts'
+import { type SessionStanding, standingOf } from './pin.ts'
 import type { Plan } from './plan.ts'
 import { makePlan, type Planned, waysTo } from './planner.ts'
 import { type Limits, type Policy, policyOf, type TaskPolicy, tightened } from './policy.ts'
@@ -67,6 +68,12 @@ export interface RouterCatalog extends Catalog {
   refresh(options?: RefreshOptions): Promise<Refreshed>
 }
 
+/** A conversation: the router's verbs, bound to it. */
+export interface BoundSession<Task extends string = string> extends Pick<Router<Task>, 'complete' | 'stream' | 'plan'> {
+  /** Where a task of it is at home, and what caching has come to; `null`: nowhere yet. */
+  standing(task: Task | TaskPolicy): Promise<SessionStanding | null>
+}
+
 export interface Router<Task extends string = string> {
   /**
    * Asks for an answer: the policy's best way first, the next when it fails.
@@ -89,7 +96,7 @@ export interface Router<Task extends string = string> {
   /** What `complete` would do, and why, without sending anything. */
   plan(task: Task | TaskPolicy, input: Input, options?: CallOptions): Promise<Plan>
   /** The same verbs, bound to a session. */
-  session(id: string, options?: CallOptions): Pick<Router<Task>, 'complete' | 'stream' | 'plan'>
+  session(id: string, options?: CallOptions): BoundSession<Task>
   readonly catalog: RouterCatalog
   readonly ledger: Ledger
   /** How the offers that were asked have been, and what is left of their limits: a snapshot. */
@@ -302,6 +309,10 @@ export function createRouter<
           stream(task, input, { ...bound, ...given, session: id }),
         plan: (task: string | TaskPolicy, input: Input, given: CallOptions = {}) =>
           verbs.plan(task, input, { ...bound, ...given, session: id }),
+        async standing(task: string | TaskPolicy) {
+          const { pin } = await sessions.find(policyFor(task).task, { id })
+          return pin === null ? null : standingOf(pin, clock.date())
+        },
       })
     },
     catalog: Object.freeze({
