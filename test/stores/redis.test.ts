@@ -1,7 +1,7 @@
 import { Cluster, Redis } from 'ioredis'
 import { redisStore } from 'modelfirst/redis'
 import { createClient, createCluster } from 'redis'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { ConfigError } from '../../src/errors.ts'
 import { memoryStore } from '../../src/stores/memory.ts'
 import { steady } from '../../src/stores/steady.ts'
@@ -208,6 +208,7 @@ describe.skipIf(!redisInstalled)(withRedis('a real Redis'), () => {
 
   test('a cluster takes every command, through either client', async () => {
     const node = await createRedis(['--cluster-enabled', 'yes', '--cluster-announce-ip', '127.0.0.1'])
+    onTestFinished(() => node.close())
     const admin = new Redis(node.port)
     await admin.call('CLUSTER', 'ADDSLOTSRANGE', '0', '16383')
     let info = ''
@@ -236,7 +237,6 @@ describe.skipIf(!redisInstalled)(withRedis('a real Redis'), () => {
     first.disconnect()
     second.destroy()
     admin.disconnect()
-    await node.close()
   })
 
   async function sent(): Promise<number> {
