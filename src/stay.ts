@@ -109,7 +109,7 @@ export function lived(history: SessionHistory | null, seen: SeenCall): SessionHi
   const { gapMs, promptTokens, previousPromptTokens, completionTokens, readable, cachedTokens } = seen
   const turns = history === null ? 0 : history.turns
   // A prompt that has become shorter was cut; how much it grows by, it does not say.
-  const growth = previousPromptTokens === null ? null : Math.max(0, promptTokens - previousPromptTokens)
+  const growth = previousPromptTokens === null ? null : promptTokens - previousPromptTokens
   const read = readable === null || cachedTokens === null || readable <= 0 ? null : Math.min(1, cachedTokens / readable)
   return Object.freeze({
     turns: turns + 1,

@@ -96,9 +96,9 @@ describe('what a session has been like', () => {
     for (const each of [nothing, odd]) expect(lived(history, each)).toEqual({ ...history, turns: 4 })
   })
 
-  test('a prompt that was cut does not shrink for ever', () => {
+  test('a prompt that was cut says nothing of how much it grows', () => {
     const cut = lived(history, { ...seen, promptTokens: 800, previousPromptTokens: 9000 })
-    expect(cut.growth).toBeGreaterThanOrEqual(0)
+    expect(cut.growth).toBe(history.growth)
   })
 })
 
@@ -157,6 +157,8 @@ describe('what it costs to go on at a place', () => {
     expect(at(600)).toBeCloseTo((10_000 + 800) / 1e6, 12)
     const short = placeAt(site(READS), { history, coming: { ...coming, maxTokens: 50 } })
     expect(short.usd).toBeCloseTo((10_000 + 50 * 4) / 1e6, 12)
+    const roomy = placeAt(site(READS), { history, coming: { ...coming, maxTokens: 4000 } })
+    expect(roomy.usd).toBeCloseTo((10_000 + 200 * 4) / 1e6, 12)
   })
 
   test('is unknown where the price is', () => {
@@ -174,6 +176,7 @@ describe('what it costs to go on at a place', () => {
     expect(rest({ turns: 8 })).toBeGreaterThan(rest({ turns: 3 }) * 1.5)
     expect(rest({ turns: 100_000 })).toBeLessThan(rest({ turns: 3 }) * 20)
     expect(rest({ gapMs: 900_000 })).toBeGreaterThan(rest({ gapMs: 10_000 }) * 1.2)
+    expect(rest({ growth: 20_000 })).toBeGreaterThan(rest({ growth: 100 }) * 1.2)
   })
 })
 
@@ -273,6 +276,15 @@ describe("a rule of the user's", () => {
       because: 'the last one',
     })
     expect(asked).toEqual([history])
+  })
+
+  test('may do with the list as it likes', () => {
+    const rule = (given: readonly SessionPlace[]) => {
+      const [first = two] = given
+      Reflect.set(given, 'length', 0)
+      return { place: first, because: 'the first one' }
+    }
+    expect(ruledPlace(rule, [one, two], null, 'tasks.reply.session.rule').place).toBe(one)
   })
 
   test.each([
