@@ -85,10 +85,12 @@ export function pinned(pin: Pin | null, served: Served): Pin {
   }
   const misses = pin === null || isSamePlace(pin.home, place) ? 0 : pin.misses + (served.wasAsked ? 1 : 0)
   const isAway = pin !== null && !isSamePlace(pin.home, place)
+  const standIn = pin?.standIn ?? null
+  const keepsStandIn = standIn !== null && standIn.until > at && !isSamePlace(standIn, place)
   const stays = isAway && !served.leaves && misses < MOST_MISSES && pin.home.until > at
   return {
     home: stays ? pin.home : here,
-    standIn: stays ? here : pin?.standIn && !isSamePlace(pin.standIn, place) ? pin.standIn : null,
+    standIn: stays ? here : keepsStandIn ? standIn : null,
     misses: stays ? misses : 0,
     at,
     promptTokens: tokens.prompt,
@@ -123,16 +125,25 @@ function balanced(balance: CacheBalance, cached: Served['cached']): CacheBalance
 const PATIENCE = 3
 
 /** Whether caching has cost more than it has saved, and its owner is to be told. */
-export function isLosing({ balance, history }: Pin): boolean {
-  return !balance.told && history.turns >= PATIENCE && balance.paid > balance.saved
+export function isLosing(pin: Pin): boolean {
+  return !pin.balance.told && hasLost(pin)
+}
+
+function hasLost({ balance, history }: Pin): boolean {
+  return history.turns >= PATIENCE && balance.paid > balance.saved
 }
 
 /** Whether writing to the cache is expected to pay: that what is written will be read before it is cold. */
 export function isWorthWriting(pin: Pin | null, { tariff, ttlMs }: { tariff: Tariff | null; ttlMs: number }): boolean {
   if (tariff === null) return true
   const { input, cachedInput = input, cacheWrite = input } = tariff.base
-  return chanceWarm(pin?.history ?? null, ttlMs) * (input - cachedInput) > cacheWrite - input
+  const chance = chanceWarm(pin?.history ?? null, ttlMs)
+  // A session that has lost by it needs better prospects than one that has not.
+  if (pin !== null && hasLost(pin) && chance < EVEN) return false
+  return chance * (input - cachedInput) > cacheWrite - input
 }
+
+const EVEN = 0.5
 
 /** Where the cache is still warm at a place, and how far. */
 export function warmAt({ home, standIn }: Pin, place: Place, at: number): WarmPlace | null {
