@@ -14,13 +14,19 @@ const FIRST_CAPACITY = 16
 /** So many of the longest unused are looked at when something new comes: more go than come. */
 const SWEPT = 2
 
+/** A power of two. */
+const MAPS = 64
+
 /**
  * In columns and not in objects: a million entries are a handful of arrays to the garbage collector, and a time that is
  * not whole takes eight bytes in place of a box. The order of use is a list through two of the columns, so that a read
- * moves an entry without touching the map of keys.
+ * moves an entry without touching the map of keys. That is many maps: one that grows is built anew, and with a million
+ * keys in it everybody would wait for that.
  */
 export function createShelf<Value>(most: number): Shelf<Value> {
-  const slots = new Map<string, number>()
+  const maps = Array.from({ length: MAPS }, () => new Map<string, number>())
+  const spare = new Map<string, number>()
+  let size = 0
   const keys: string[] = []
   const values: (Value | undefined)[] = []
   let ends = new Float64Array(FIRST_CAPACITY)
@@ -31,6 +37,11 @@ export function createShelf<Value>(most: number): Shelf<Value> {
   /** The first of the slots that are free again; each points to the next in `older`. */
   let free = NONE
 
+  /** By its last two characters, which differ in hashes as much as any. */
+  function slotsOf(key: string): Map<string, number> {
+    const { length } = key
+    return maps[(key.charCodeAt(length - 1) * 4 + key.charCodeAt(length - 2)) & (MAPS - 1)] ?? spare
+  }
   function unlink(slot: number): void {
     const before = newer[slot] ?? NONE
     const after = older[slot] ?? NONE
@@ -48,7 +59,9 @@ export function createShelf<Value>(most: number): Shelf<Value> {
   }
   function release(slot: number): void {
     unlink(slot)
-    slots.delete(keys[slot] ?? '')
+    const key = keys[slot] ?? ''
+    slotsOf(key).delete(key)
+    size -= 1
     keys[slot] = ''
     values[slot] = undefined
     older[slot] = free
@@ -70,7 +83,7 @@ export function createShelf<Value>(most: number): Shelf<Value> {
   }
   return {
     find(key, now) {
-      const slot = slots.get(key)
+      const slot = slotsOf(key).get(key)
       if (slot === undefined) return NONE
       if ((ends[slot] ?? 0) <= now) {
         release(slot)
@@ -85,12 +98,14 @@ export function createShelf<Value>(most: number): Shelf<Value> {
     valueAt: (slot) => values[slot],
     endAt: (slot) => ends[slot] ?? 0,
     put(key, value, end, now) {
+      const slots = slotsOf(key)
       let slot = slots.get(key)
       if (slot === undefined) {
         for (let swept = 0; swept < SWEPT && oldest !== NONE && (ends[oldest] ?? 0) <= now; swept += 1) release(oldest)
-        if (slots.size >= most) release(oldest)
+        if (size >= most) release(oldest)
         slot = vacant()
         slots.set(key, slot)
+        size += 1
         keys[slot] = key
         link(slot)
       } else if (slot !== newest) {
@@ -101,11 +116,11 @@ export function createShelf<Value>(most: number): Shelf<Value> {
       ends[slot] = end
     },
     drop(key) {
-      const slot = slots.get(key)
+      const slot = slotsOf(key).get(key)
       if (slot !== undefined) release(slot)
     },
     get size() {
-      return slots.size
+      return size
     },
   }
 }
