@@ -15,6 +15,10 @@ export interface PriceList {
   /** Thinking, where it is priced apart from the rest of the answer. */
   readonly reasoning?: number
   readonly audioInput?: number
+  /** Sound that was read from the cache. Left out: it costs what other cached input costs. */
+  readonly audioCachedInput?: number
+  readonly audioOutput?: number
+  readonly imageOutput?: number
   readonly request?: number
   readonly image?: number
   readonly webSearch?: number
@@ -40,6 +44,29 @@ export interface PricedTokens {
   readonly completion: number
   /** The part of the answer that was thinking; only counts where it is priced apart. */
   readonly reasoning?: number
+  /** The part of what was written that is kept for an hour. */
+  readonly cacheWrite1h?: number
+  /** The parts that were sound or pictures; they only count where these are priced apart. */
+  readonly audioPrompt?: number
+  /** The part of the sound in the prompt that was read from the cache. */
+  readonly audioCached?: number
+  readonly audioCompletion?: number
+  readonly imageCompletion?: number
+}
+
+/** What is known of tokens: a number, or `null` where it may be anything that the others leave room for. */
+export interface PartlyKnown {
+  readonly prompt: number
+  readonly cachedPrompt: number | null
+  readonly cacheWrite: number | null
+  /** `null`: as many as `maxCompletionTokens` at the most. */
+  readonly completion: number | null
+  readonly reasoning: number | null
+  /** Whether some of what was written may be kept for an hour. */
+  readonly mayKeepAnHour: boolean
+  readonly audioPrompt: number | null
+  readonly audioCompletion: number | null
+  readonly imageCompletion: number | null
 }
 
 export interface Priced {
@@ -58,6 +85,14 @@ export interface Tariff {
   readonly written: boolean
   /** Thinking has a price of its own. */
   readonly reasoned: boolean
+  /** Writing for an hour has a price of its own. */
+  readonly hourly: boolean
+  /** Sound in the prompt has a price of its own. */
+  readonly heard: boolean
+  /** Sound or pictures in the answer have a price of their own. */
+  readonly shown: boolean
+  /** Pico-dollars for one search by the model's own host; `null` is unknown. */
+  readonly search: number | null
   readonly base: Rates
   readonly tiers: readonly RateTier[]
 }
@@ -73,6 +108,10 @@ interface Rates {
   readonly cacheWrite: number | undefined
   readonly cacheWrite1h: number | undefined
   readonly reasoning: number | undefined
+  readonly audioInput: number | undefined
+  readonly audioCachedInput: number | undefined
+  readonly audioOutput: number | undefined
+  readonly imageOutput: number | undefined
   readonly request: number
 }
 
@@ -95,21 +134,42 @@ export interface Prospect {
   readonly maxCompletionTokens: number | null
   /** Left out: at any time of the day. */
   readonly utcMinutes?: number
+  /** Sound or pictures may be among the tokens. */
+  readonly media?: boolean
 }
 
-const PER_TOKEN = ['input', 'output', 'cachedInput', 'cacheWrite', 'cacheWrite1h', 'reasoning'] as const
+const PER_TOKEN = [
+  'input',
+  'output',
+  'cachedInput',
+  'cacheWrite',
+  'cacheWrite1h',
+  'reasoning',
+  'audioInput',
+  'audioCachedInput',
+  'audioOutput',
+  'imageOutput',
+] as const
 
 /** Compiles a price list, once per offer. */
 export function tariff(list: PriceList): Tariff {
   const { cachedInput, cacheWrite, cacheWrite1h, reasoning, request = 0 } = ratesOf(list)
+  const { audioInput, audioCachedInput, audioOutput, imageOutput } = ratesOf(list)
   const [input, output] = [picos(list.input, 6), picos(list.output, 6)]
-  const base = Object.freeze({ input, output, cachedInput, cacheWrite, cacheWrite1h, reasoning, request })
+  const base = Object.freeze({
+    ...{ input, output, cachedInput, cacheWrite, cacheWrite1h, reasoning },
+    ...{ audioInput, audioCachedInput, audioOutput, imageOutput, request },
+  })
   const tiers = (list.tiers ?? []).map((tier) => Object.freeze(compileTier(tier)))
   const has = (key: RateKey) => base[key] !== undefined || tiers.some(({ rates }) => rates[key] !== undefined)
   return Object.freeze({
     cached: has('cachedInput'),
     written: has('cacheWrite'),
     reasoned: has('reasoning'),
+    hourly: has('cacheWrite1h'),
+    heard: has('audioInput') || has('audioCachedInput'),
+    shown: has('audioOutput') || has('imageOutput'),
+    search: list.webSearch === undefined ? null : Math.round(picos(list.webSearch, 12)),
     base,
     tiers: Object.freeze(tiers),
   })
@@ -128,10 +188,141 @@ export function price(asked: Tariff, tokens: PricedTokens, utcMinutes?: number):
   const written = Math.min(tokens.cacheWrite, prompt)
   const fresh = Math.max(0, prompt - read - written)
   const thought = Math.min(tokens.reasoning ?? 0, completion)
-  const answer = Math.round((completion - thought) * output) + Math.round(thought * reasoning) + request
-  const cost = Math.round(fresh * input) + Math.round(read * cachedInput) + Math.round(written * cacheWrite) + answer
-  const cold = Math.round(prompt * input) + answer
+  let answer = Math.round((completion - thought) * output) + Math.round(thought * reasoning) + request
+  let cost = Math.round(fresh * input) + Math.round(read * cachedInput) + Math.round(written * cacheWrite)
+  let cold = Math.round(prompt * input)
+  if (asked.hourly && tokens.cacheWrite1h !== undefined) {
+    const { cacheWrite1h = cacheWrite } = rates
+    cost += Math.round(Math.min(tokens.cacheWrite1h, written) * (cacheWrite1h - cacheWrite))
+  }
+  if (asked.heard && tokens.audioPrompt !== undefined) {
+    const { audioInput = input, audioCachedInput = cachedInput } = rates
+    const sound = Math.min(tokens.audioPrompt, prompt)
+    const heardAgain = Math.min(tokens.audioCached ?? 0, sound, read)
+    // Sound is never kept by asking for it: what was not read was fresh.
+    const heard = Math.min(sound - heardAgain, fresh)
+    cost += Math.round(heard * (audioInput - input)) + Math.round(heardAgain * (audioCachedInput - cachedInput))
+    cold += Math.round((heard + heardAgain) * (audioInput - input))
+  }
+  if (asked.shown) {
+    const { audioOutput = output, imageOutput = output } = rates
+    const { audioCompletion = 0, imageCompletion = 0 } = tokens
+    const pictures = Math.min(imageCompletion, completion - thought)
+    const spoken = Math.min(audioCompletion, completion - thought - pictures)
+    answer += Math.round(pictures * (imageOutput - output)) + Math.round(spoken * (audioOutput - output))
+  }
+  cost += answer
+  cold += answer
   return { cost, cold, discount: cold - cost }
+}
+
+/**
+ * The least and the most that tokens can cost of which only some are known. The price is linear in each count, so it
+ * is least and most where each unknown one is nothing, or all that the others leave room for. Tokens that are counted
+ * both as read and as written may have been either, or both.
+ */
+export function span(
+  asked: Tariff,
+  known: PartlyKnown,
+  about: { readonly maxCompletionTokens: number | null; readonly utcMinutes: number },
+): Interval {
+  const completion = known.completion ?? about.maxCompletionTokens
+  let low = Number.POSITIVE_INFINITY
+  let high = 0
+  const prompts = promptsOf(asked, known)
+  for (const prompt of prompts) {
+    for (const answer of answersOf(asked, known, completion ?? 0)) {
+      const { cost } = price(asked, { ...prompt, ...answer }, about.utcMinutes)
+      low = Math.min(low, cost)
+      high = Math.max(high, cost)
+    }
+  }
+  if (completion !== null) return { low, high }
+  const { output, audioOutput = 0, imageOutput = 0, reasoning = 0 } = ratesFor(asked, known.prompt, about.utcMinutes)
+  // Any number of free tokens is free.
+  return { low, high: Math.max(output, reasoning, audioOutput, imageOutput) === 0 ? high : null }
+}
+
+type PromptTokens = Omit<PricedTokens, 'completion' | 'reasoning' | 'audioCompletion' | 'imageCompletion'>
+type AnswerTokens = Pick<PricedTokens, 'completion' | 'reasoning' | 'audioCompletion' | 'imageCompletion'>
+
+/** The corners of what the prompt may have been. */
+function promptsOf(asked: Tariff, { prompt, cachedPrompt, cacheWrite, mayKeepAnHour, audioPrompt }: PartlyKnown) {
+  const corners: PromptTokens[] = []
+  for (const [read, written] of splits(prompt, openOr(asked.cached, cachedPrompt), openOr(asked.written, cacheWrite))) {
+    const hours = mayKeepAnHour && asked.hourly && written > 0 ? [0, written] : NONE
+    const sounds = asked.heard ? [...new Set(audioPrompt === null ? [0, prompt] : [audioPrompt])] : NONE
+    for (const cacheWrite1h of hours) {
+      for (const sound of sounds) {
+        const split = { prompt, cachedPrompt: read, cacheWrite: written, cacheWrite1h, audioPrompt: sound }
+        const fresh = Math.max(0, prompt - read - written)
+        for (const audioCached of new Set([Math.max(0, sound - fresh), Math.min(sound, read)])) {
+          corners.push({ ...split, audioCached })
+        }
+      }
+    }
+  }
+  return corners
+}
+
+/** The corners of what the answer may have been. */
+function answersOf(asked: Tariff, known: PartlyKnown, most: number): readonly AnswerTokens[] {
+  const { reasoning, audioCompletion, imageCompletion } = known
+  const corners: AnswerTokens[] = []
+  for (const completion of known.completion === null ? [0, most] : [most]) {
+    const all = [0, completion]
+    const thoughts = reasoning === null ? (asked.reasoned ? all : NONE) : [reasoning]
+    const spoken = audioCompletion === null ? (asked.shown ? all : NONE) : [audioCompletion]
+    const pictures = imageCompletion === null ? (asked.shown ? all : NONE) : [imageCompletion]
+    for (const thought of thoughts) {
+      for (const sound of spoken) {
+        for (const picture of pictures) {
+          corners.push({ completion, reasoning: thought, audioCompletion: sound, imageCompletion: picture })
+        }
+      }
+    }
+  }
+  return corners
+}
+
+const NONE: readonly number[] = [0]
+
+/** `null` stays open only where it makes a difference. */
+function openOr(matters: boolean, count: number | null): number | null {
+  return matters ? count : (count ?? 0)
+}
+
+/** How much of a prompt may have been read and how much written: the corners. */
+function splits(prompt: number, read: number | null, written: number | null): readonly (readonly [number, number])[] {
+  if (read !== null && written !== null) {
+    if (read + written <= prompt) return [[read, written]]
+    // Counted twice: all of both, or each as far as the other leaves room.
+    const [kept, made] = [Math.min(read, prompt), Math.min(written, prompt)]
+    return [
+      [kept, made],
+      [kept, prompt - kept],
+      [prompt - made, made],
+    ]
+  }
+  if (read !== null) {
+    const kept = Math.min(read, prompt)
+    return [
+      [kept, 0],
+      [kept, prompt - kept],
+    ]
+  }
+  if (written !== null) {
+    const made = Math.min(written, prompt)
+    return [
+      [0, made],
+      [prompt - made, made],
+    ]
+  }
+  return [
+    [0, 0],
+    [prompt, 0],
+    [0, prompt],
+  ]
 }
 
 /**
@@ -150,12 +341,19 @@ export function bound(asked: Tariff, prospect: Prospect): Interval {
     low = certain ? { ...low, ...rates } : extreme(low, rates, Math.min)
     high = certain ? { ...high, ...rates } : extreme(high, rates, Math.max)
   }
-  const least = Math.min(low.input, low.cachedInput ?? low.input, low.cacheWrite ?? low.input)
+  const sounds = prospect.media === true
+  let least = Math.min(low.input, low.cachedInput ?? low.input, low.cacheWrite ?? low.input)
   const { input, output, cachedInput = input, cacheWrite = input, cacheWrite1h = input, reasoning = output } = high
-  const most = Math.max(input, cachedInput, cacheWrite, cacheWrite1h)
+  let most = Math.max(input, cachedInput, cacheWrite, cacheWrite1h)
+  let word = Math.max(output, reasoning)
+  if (sounds) {
+    least = Math.min(least, low.audioInput ?? least, low.audioCachedInput ?? least)
+    most = Math.max(most, high.audioInput ?? 0, high.audioCachedInput ?? 0)
+    word = Math.max(word, high.audioOutput ?? 0, high.imageOutput ?? 0)
+  }
   return {
     low: Math.round(fewestPromptTokens * least) + low.request,
-    high: highest(Math.round(promptTokens * most) + high.request, Math.max(output, reasoning), maxCompletionTokens),
+    high: highest(Math.round(promptTokens * most) + high.request, word, maxCompletionTokens),
   }
 }
 
