@@ -3,6 +3,7 @@ import { ConfigError } from '../errors.ts'
 import {
   closings,
   gatesProblem,
+  isShort,
   keyProblem,
   LONGEST_MS,
   latest,
@@ -87,7 +88,7 @@ export function keyvStore(keyv: KeyvLike, options: KeyvStoreOptions = {}): Store
     async read(key) {
       rejectOn(keyProblem(key))
       const found = await held(`${prefix}:text:${key}`)
-      return found?.value ?? null
+      return found !== null && isShort(found.value) ? found.value : null
     },
     async write(key, value, ttlMs) {
       rejectOn(textProblem(key, value, ttlMs) ?? lengthProblem(value))

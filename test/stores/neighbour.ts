@@ -1,0 +1,80 @@
+import { Redis } from 'ioredis'
+import { BudgetError, createRouter, groq, openrouter } from '../../src/index.ts'
+import { redisStore } from '../../src/stores/redis.ts'
+
+/**
+ * Another process with a router of its own on the same Redis: `neighbour <what> <json>`. What it has to say, it says as
+ * one line of JSON.
+ */
+export interface NeighbourOptions {
+  readonly redis: number
+  readonly secret: string
+  readonly groq: { readonly url: string; readonly apiKey: string }
+  readonly openrouter: { readonly url: string; readonly apiKey: string }
+  readonly usd?: number
+}
+
+export const POLICY = {
+  model: 'openai/gpt-oss-20b',
+  provider: ['openrouter', 'groq'],
+  request: { max_tokens: 40 },
+} as const
+
+export function neighbour({ redis, secret, groq: first, openrouter: second, usd }: NeighbourOptions) {
+  const client = new Redis(redis)
+  const router = createRouter({
+    providers: [
+      groq({ apiKey: first.apiKey, baseURL: first.url }),
+      openrouter({ apiKey: second.apiKey, baseURL: second.url }),
+    ],
+    tasks: { chat: POLICY, tag: { ...POLICY, provider: 'groq' } },
+    store: redisStore(client),
+    secret,
+    ...(usd !== undefined && { budgets: [{ usd, per: 'day' }] }),
+  })
+  return { router, client }
+}
+
+/** Calls until the budget says no; USD of each. */
+export async function spend({ router }: Pick<ReturnType<typeof neighbour>, 'router'>): Promise<number[]> {
+  const paid: number[] = []
+  await Promise.all(
+    [1, 2, 3].map(async () => {
+      for (;;) {
+        try {
+          const { usage } = await router.complete('tag', 'Tag this')
+          paid.push(usage.cost.usd ?? Number.NaN)
+        } catch (error) {
+          if (BudgetError.is(error)) return
+          throw error
+        }
+      }
+    }),
+  )
+  return paid
+}
+
+const [, file = '', what, json] = process.argv
+if (file.endsWith('neighbour.ts') && json !== undefined) {
+  const options: NeighbourOptions = JSON.parse(json)
+  const { router, client } = neighbour(options)
+  const say = (said: unknown) => process.stdout.write(`${JSON.stringify(said)}\n`)
+  if (what === 'session') {
+    const { usage } = await router.complete('chat', [{ role: 'user', content: 'Once more' }], { session: 'shared' })
+    say({ pin: usage.pin, provider: usage.provider, host: usage.host, session: usage.session })
+  } else if (what === 'spend') say(await spend({ router }))
+  else if (what === 'gates') {
+    // What others have found is heard beside the calls.
+    await router.plan('tag', 'Hi')
+    for (let tries = 0; tries < 50; tries += 1) {
+      await router.complete('chat', 'Hi')
+      const plan = await router.plan('tag', 'Hi')
+      if (plan.steps.length === 0 || plan.rejected.length > 0) break
+      await new Promise((resolve) => setTimeout(resolve, 50))
+    }
+    const { steps, rejected } = await router.plan('tag', 'Hi')
+    say({ because: [...steps.flatMap(({ because }) => because), ...rejected.map(({ because }) => because)] })
+  }
+  await router.close()
+  client.disconnect()
+}

@@ -1,0 +1,259 @@
+import { Redis } from 'ioredis'
+import { redisStore } from 'modelfirst/redis'
+import { createClient } from 'redis'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { memoryStore } from '../../src/stores/memory.ts'
+import type { Trouble } from '../../src/stores/outage.ts'
+import { type SteadyStore, steady } from '../../src/stores/steady.ts'
+import type { Store } from '../../src/stores/store.ts'
+import { eventually } from '../support/server.ts'
+import { createRedis, type RedisServer, redisInstalled, withRedis } from './redis-server.ts'
+
+const LONG = 3_600_000
+/** What a call waits for the store, and what a busy machine may add beyond the standstills that are measured. */
+const PATIENCE = 50
+const SLACK = 100
+
+const pause = (milliseconds: number) => new Promise((resolve) => setTimeout(resolve, milliseconds))
+
+interface Traffic {
+  readonly calls: number
+  readonly failed: readonly unknown[]
+  /** The longest that a call took, beyond what this process stood still meanwhile. */
+  readonly longestMs: number
+}
+
+/** Calls as a router makes them, several at a time, until it is told to stop. */
+function traffic(store: Store): { end(): Promise<Traffic> } {
+  let ends = false
+  let calls = 0
+  let longestMs = 0
+  const failed: unknown[] = []
+  async function timed(run: () => Promise<unknown>): Promise<void> {
+    const start = performance.now()
+    let last = start
+    let still = 0
+    const watch = setInterval(() => {
+      still = Math.max(still, performance.now() - last - 1)
+      last = performance.now()
+    }, 1)
+    try {
+      await run()
+    } catch (error) {
+      failed.push(error)
+    }
+    clearInterval(watch)
+    calls += 1
+    longestMs = Math.max(longestMs, performance.now() - start - still)
+  }
+  async function caller(name: number): Promise<void> {
+    for (let n = 0; !ends; n += 1) {
+      const key = `session-${name}-${n % 7}`
+      await timed(() => store.read(key))
+      await timed(() => store.closed('gates'))
+      await timed(() => store.add('budget', 1, { most: null, ttlMs: LONG }))
+      await timed(() => store.close('gates', { [`gate ${n % 3}`]: 1000 }))
+      await timed(() => store.write(key, `text ${n}`, LONG))
+      await pause(2)
+    }
+  }
+  const callers = [0, 1, 2, 3].map(caller)
+  return {
+    async end() {
+      ends = true
+      await Promise.all(callers)
+      return { calls, failed, longestMs }
+    },
+  }
+}
+
+function expectUnharmed({ calls, failed, longestMs }: Traffic): void {
+  expect(failed).toEqual([])
+  expect(calls).toBeGreaterThan(100)
+  expect(longestMs).toBeLessThan(PATIENCE + SLACK)
+}
+
+const clients = {
+  async ioredis(port: number) {
+    const client = new Redis(port)
+    client.on('error', () => {})
+    return { store: redisStore(client), end: () => client.disconnect() }
+  },
+  async 'node-redis'(port: number) {
+    const client = createClient({ socket: { port } })
+    client.on('error', () => {})
+    await client.connect()
+    return { store: redisStore(client), end: () => client.destroy() }
+  },
+}
+
+describe.skipIf(!redisInstalled)(withRedis('a Redis that fails while calls go on'), () => {
+  let server: RedisServer
+  let raw: Redis
+  beforeAll(async () => {
+    server = await createRedis()
+    raw = new Redis(server.port)
+    raw.on('error', () => {})
+  })
+  afterAll(async () => {
+    raw?.disconnect()
+    await server?.close()
+  })
+
+  describe.each(Object.entries(clients))('through %s', (_name, make) => {
+    let store: SteadyStore
+    let end: () => unknown
+    let troubles: Trouble[]
+    beforeEach(async () => {
+      troubles = []
+      const made = await make(server.port)
+      end = made.end
+      const memory = memoryStore()
+      store = steady(made.store, { memory, onTrouble: (trouble) => void troubles.push(trouble) })
+      await store.read('first')
+    })
+    afterEach(async () => {
+      await store.drained()
+      await end()
+    })
+
+    /** Whatever it was, it is told of once, and what is written afterwards arrives. */
+    async function expectRecovered(): Promise<void> {
+      await eventually(() => {
+        void store.read('session-0-0')
+        return !store.trouble
+      }, 12_000)
+      expect(troubles.map(({ state }) => state)).toEqual(['down', 'back'])
+      for (const { error } of troubles) expect(error ?? '').toMatch(/^\w{0,30}$/)
+      await store.drained()
+      await store.write('afterwards', 'text', LONG)
+      await store.add('afterwards', 5, { most: 10, ttlMs: LONG })
+      await store.drained()
+      expect(await raw.get('modelfirst:text:afterwards')).toBe('1:text')
+      expect(await raw.get('modelfirst:sum:afterwards')).toBe('5')
+      await raw.flushall()
+    }
+
+    test('killed and started again: nobody notices, and what it lost is known', async () => {
+      const calls = traffic(store)
+      await pause(100)
+      await store.write('kept', 'text', LONG)
+      await store.drained()
+      await server.kill()
+      await pause(300)
+      expect(store.trouble).toBe(true)
+      expect(await store.read('kept')).toBe('text')
+      await server.start()
+      await pause(300)
+      expectUnharmed(await calls.end())
+      expect(await raw.exists('modelfirst:text:kept')).toBe(0)
+      expect(await store.read('kept')).toBe('text')
+      await expectRecovered()
+    })
+
+    test('hanging, and going on', async () => {
+      const calls = traffic(store)
+      await pause(100)
+      server.hang()
+      await pause(400)
+      expect(store.trouble).toBe(true)
+      server.goOn()
+      await pause(100)
+      expectUnharmed(await calls.end())
+      await expectRecovered()
+    })
+  })
+
+  const made: (() => unknown)[] = []
+  afterEach(() => {
+    for (const end of made.splice(0)) end()
+  })
+  async function watched() {
+    const { store: foreign, end } = await clients.ioredis(server.port)
+    made.push(end)
+    const troubles: Trouble[] = []
+    const store = steady(foreign, { memory: memoryStore(), onTrouble: (trouble) => void troubles.push(trouble) })
+    await store.read('first')
+    return { store, troubles }
+  }
+
+  test.each<[string, () => Promise<unknown>, () => Promise<unknown>]>([
+    ['READONLY', () => raw.replicaof('127.0.0.1', 1), () => raw.replicaof('NO', 'ONE')],
+    [
+      'MASTERDOWN',
+      async () => {
+        await raw.config('SET', 'replica-serve-stale-data', 'no')
+        await raw.replicaof('127.0.0.1', 1)
+      },
+      () => raw.replicaof('NO', 'ONE'),
+    ],
+    ['OOM', () => raw.config('SET', 'maxmemory', '1'), () => raw.config('SET', 'maxmemory', '0')],
+    [
+      'NOPERM',
+      () => raw.call('ACL', 'SETUSER', 'default', '-evalsha', '-eval'),
+      () => raw.call('ACL', 'SETUSER', 'default', '+@all'),
+    ],
+  ])('%s fails no call, and is told of once', async (_code, begin, finish) => {
+    const { store, troubles } = await watched()
+    await begin()
+    const calls = traffic(store)
+    await pause(200)
+    expectUnharmed(await calls.end())
+    expect(store.trouble).toBe(true)
+    await finish()
+    await eventually(() => {
+      void store.read('any')
+      return !store.trouble
+    }, 5000)
+    expect(troubles).toEqual([
+      { state: 'down', error: 'ReplyError' },
+      { state: 'back', error: null },
+    ])
+    await store.drained()
+  })
+
+  test('LOADING fails no call', async () => {
+    const { store } = await watched()
+    const filling = Array.from({ length: 300 }, (_, n) => [`filling-${n}`, 'x'.repeat(2000)]).flat()
+    await raw.mset(filling)
+    await raw.config('SET', 'key-load-delay', '2000', 'loading-process-events-interval-bytes', '1024')
+    const loading = new Redis(server.port)
+    const reloaded = loading.call('DEBUG', 'RELOAD').catch((error: unknown) => error)
+    await pause(50)
+    const calls = traffic(store)
+    const said = await raw.get('filling-1').catch((error: Error) => error.message)
+    await pause(150)
+    expectUnharmed(await calls.end())
+    expect(said).toMatch(/^LOADING/)
+    await reloaded
+    loading.disconnect()
+    await store.drained()
+  })
+
+  test('a script that is forgotten is no outage', async () => {
+    const { store, troubles } = await watched()
+    const calls = traffic(store)
+    for (let n = 0; n < 10; n += 1) {
+      await pause(20)
+      await raw.script('FLUSH')
+    }
+    expectUnharmed(await calls.end())
+    expect(troubles).toEqual([])
+  })
+
+  test('a store whose address nobody is at answers from memory at once', async () => {
+    const client = new Redis(1, { retryStrategy: () => 100 })
+    client.on('error', () => {})
+    const troubles: Trouble[] = []
+    const store = steady(redisStore(client), {
+      memory: memoryStore(),
+      onTrouble: (trouble) => void troubles.push(trouble),
+    })
+    const calls = traffic(store)
+    await pause(1300)
+    expectUnharmed(await calls.end())
+    expect(troubles).toEqual([{ state: 'down', error: 'TimeoutError' }])
+    await store.drained()
+    client.disconnect()
+  })
+})
