@@ -1,5 +1,5 @@
 import { isoTime } from './clock.ts'
-import { type Fields, fields, isFields, string } from './fields.ts'
+import { type Fields, fields, isFields, isPresent, string } from './fields.ts'
 import type { PriceList, PriceTier } from './price.ts'
 
 export type Modality = 'text' | 'image' | 'audio' | 'video' | 'file'
@@ -50,6 +50,8 @@ export interface ListedHost {
   readonly maxOutput?: number
   readonly parameters?: readonly string[]
   readonly prices?: PriceList
+  /** What it asks where another service tier was served, as far as it is listed. */
+  readonly tierPrices?: Readonly<Record<string, PriceList>>
   /** The host caches prompts without being asked. */
   readonly implicitCaching?: boolean
 }
@@ -78,13 +80,14 @@ export function readListing(json: unknown): ListedModel[] {
 
 /**
  * Reads OpenRouter's answer to `GET /models/:author/:slug/endpoints`; never throws. Rows for a service tier
- * (`openai/priority`) are left out: other prices, not other hosts.
+ * (`openai/priority`) are other prices of the same host, not other hosts.
  */
 export function readHosts(json: unknown): ListedHost[] {
   const data = isFields(json) ? (fields(json.data) ?? json) : json
-  return rowsOf(data, 'endpoints').flatMap((row) => {
+  const rows = rowsOf(data, 'endpoints')
+  return rows.flatMap((row) => {
     const host = text(row.tag)
-    if (host === undefined || /\/(priority|flex)$/.test(host)) return []
+    if (host === undefined || tierOf(host) !== null) return []
     return [
       known<ListedHost>({
         host,
@@ -93,10 +96,28 @@ export function readHosts(json: unknown): ListedHost[] {
         maxOutput: limit(row.max_completion_tokens),
         parameters: texts(row.supported_parameters),
         prices: readPrices(row.pricing),
+        tierPrices: tierPrices(host, rows),
         implicitCaching: typeof row.supports_implicit_caching === 'boolean' ? row.supports_implicit_caching : undefined,
       }),
     ]
   })
+}
+
+/** `google-vertex/flex` sells what `google-vertex` and `google-vertex/global` sell, at other prices. */
+function tierPrices(host: string, rows: readonly Fields[]): Readonly<Record<string, PriceList>> | undefined {
+  const found: Record<string, PriceList> = {}
+  for (const row of rows) {
+    const tier = tierOf(text(row.tag) ?? '')
+    if (tier === null || (tier.host !== host && !host.startsWith(`${tier.host}/`))) continue
+    const prices = readPrices(row.pricing)
+    if (prices !== undefined) found[tier.name] = prices
+  }
+  return Object.keys(found).length === 0 ? undefined : found
+}
+
+function tierOf(tag: string): { readonly host: string; readonly name: string } | null {
+  const [, host, name] = /^(.+)\/(priority|flex)$/.exec(tag) ?? []
+  return host === undefined || name === undefined ? null : { host, name }
 }
 
 function readModel(row: Fields): ListedModel | null {
@@ -161,6 +182,7 @@ function readPrices(value: unknown): PriceList | undefined {
   const prices: Writable<PriceList> = { input, output, ...rest }
   if (prices.reasoning === 0 || prices.reasoning === output) delete prices.reasoning
   if (prices.request === 0) delete prices.request
+  if (prices.discount === 0) delete prices.discount
   const tiers = rowsOf(pricing.overrides).flatMap((row) => readTier(row))
   if (tiers.length > 0) prices.tiers = tiers
   return prices
@@ -178,6 +200,10 @@ function pricesOf(pricing: Fields): Partial<Writable<PriceList>> {
     cacheWrite1h: perMillion(pricing.input_cache_write_1h),
     reasoning: perMillion(pricing.internal_reasoning),
     audioInput: perMillion(pricing.audio),
+    audioCachedInput: cachePrice(pricing.input_audio_cache),
+    audioOutput: perMillion(pricing.audio_output),
+    imageOutput: perMillion(pricing.image_output),
+    discount: share(pricing.discount),
     request: decimal(pricing.request, ''),
     webSearch: decimal(pricing.web_search, '') || undefined,
   })
@@ -189,11 +215,15 @@ function readTier(row: Fields): PriceTier[] {
   const untilUtc = clockTime(row.utc_end)
   const window = fromUtc !== undefined && untilUtc !== undefined
   // A condition that is not understood would let its prices hold always.
-  if (above === undefined && !window) return []
-  const rates = pricesOf(row)
+  if ((above === undefined && !window) || isPresent(row.utc_days)) return []
+  const { discount: _discount, ...rates } = pricesOf(row)
   return [
     { ...(above === undefined ? {} : { abovePromptTokens: above }), ...(window && { fromUtc, untilUtc }), ...rates },
   ]
+}
+
+function share(value: unknown): number | undefined {
+  return typeof value === 'number' && value >= 0 && value <= 1 ? value : undefined
 }
 
 function perMillion(value: unknown): number | undefined {

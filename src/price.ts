@@ -22,11 +22,16 @@ export interface PriceList {
   readonly request?: number
   readonly image?: number
   readonly webSearch?: number
+  /**
+   * The share by which the listed prices are said to be lowered. Bills disagree about who gets it and whether the list
+   * has it in it already, so costs that are computed from such prices have that much room both ways.
+   */
+  readonly discount?: number
   /** Other prices for long prompts; the last entry whose condition holds wins, key by key. */
   readonly tiers?: readonly PriceTier[]
 }
 
-export interface PriceTier extends Partial<Omit<PriceList, 'tiers'>> {
+export interface PriceTier extends Partial<Omit<PriceList, 'tiers' | 'discount'>> {
   /** Holds for prompts strictly longer than this. */
   readonly abovePromptTokens?: number
   /** Holds in a daily window, `HHMM` in UTC, end excluded; it may wrap past midnight. */
@@ -93,6 +98,8 @@ export interface Tariff {
   readonly shown: boolean
   /** Pico-dollars for one search by the model's own host; `null` is unknown. */
   readonly search: number | null
+  /** 0 to 1: how much lower than usual the listed prices are said to be. */
+  readonly discount: number
   readonly base: Rates
   readonly tiers: readonly RateTier[]
 }
@@ -151,6 +158,9 @@ const PER_TOKEN = [
   'imageOutput',
 ] as const
 
+/** Nearly everything off is nothing to go by. */
+const MOST_DISCOUNT = 0.95
+
 /** Compiles a price list, once per offer. */
 export function tariff(list: PriceList): Tariff {
   const { cachedInput, cacheWrite, cacheWrite1h, reasoning, request = 0 } = ratesOf(list)
@@ -162,14 +172,20 @@ export function tariff(list: PriceList): Tariff {
   })
   const tiers = (list.tiers ?? []).map((tier) => Object.freeze(compileTier(tier)))
   const has = (key: RateKey) => base[key] !== undefined || tiers.some(({ rates }) => rates[key] !== undefined)
+  // Most lists repeat the price of text.
+  const differs = (key: RateKey, usual: RateKey) =>
+    [{ rates: base }, ...tiers].some(
+      ({ rates }) => rates[key] !== undefined && rates[key] !== (rates[usual] ?? base[usual]),
+    )
   return Object.freeze({
     cached: has('cachedInput'),
     written: has('cacheWrite'),
     reasoned: has('reasoning'),
     hourly: has('cacheWrite1h'),
-    heard: has('audioInput') || has('audioCachedInput'),
-    shown: has('audioOutput') || has('imageOutput'),
+    heard: differs('audioInput', 'input') || differs('audioCachedInput', 'cachedInput'),
+    shown: differs('audioOutput', 'output') || differs('imageOutput', 'output'),
     search: list.webSearch === undefined ? null : Math.round(picos(list.webSearch, 12)),
+    discount: Math.min(Math.max(list.discount ?? 0, 0), MOST_DISCOUNT),
     base,
     tiers: Object.freeze(tiers),
   })

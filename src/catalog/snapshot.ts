@@ -19,6 +19,10 @@ const PRICES = [
   'request',
   'image',
   'webSearch',
+  'audioCachedInput',
+  'audioOutput',
+  'imageOutput',
+  'discount',
 ] as const
 const CONDITIONS = ['abovePromptTokens', 'fromUtc', 'untilUtc'] as const
 
