@@ -30,27 +30,28 @@ export function neighbour({ redis, secret, groq: first, openrouter: second, usd 
     tasks: { chat: POLICY, tag: { ...POLICY, provider: 'groq' } },
     store: redisStore(client),
     secret,
-    ...(usd !== undefined && { budgets: [{ usd, per: 'day' }] }),
+    ...(usd !== undefined && { budgets: [{ usd, per: 'day', withoutStore: 'refuse' }] }),
   })
   return { router, client }
 }
 
-/** Calls until the budget says no; USD of each. */
+/** Calls until the budget says no, and still says so when a machine that is busy has had time to ask; USD of each. */
 export async function spend({ router }: Pick<ReturnType<typeof neighbour>, 'router'>): Promise<number[]> {
   const paid: number[] = []
-  await Promise.all(
-    [1, 2, 3].map(async () => {
-      for (;;) {
-        try {
-          const { usage } = await router.complete('tag', 'Tag this')
-          paid.push(usage.cost.usd ?? Number.NaN)
-        } catch (error) {
-          if (BudgetError.is(error)) return
-          throw error
-        }
+  const one = async () => {
+    for (let refused = 0; refused < 5; ) {
+      try {
+        const { usage } = await router.complete('tag', 'Tag this')
+        paid.push(usage.cost.usd ?? Number.NaN)
+        refused = 0
+      } catch (error) {
+        if (!BudgetError.is(error)) throw error
+        refused += 1
+        await new Promise((resolve) => setTimeout(resolve, 400))
       }
-    }),
-  )
+    }
+  }
+  await Promise.all([one(), one(), one()])
   return paid
 }
 
@@ -58,6 +59,7 @@ const [, file = '', what, json] = process.argv
 if (file.endsWith('neighbour.ts') && json !== undefined) {
   const options: NeighbourOptions = JSON.parse(json)
   const { router, client } = neighbour(options)
+  await client.ping()
   const say = (said: unknown) => process.stdout.write(`${JSON.stringify(said)}\n`)
   if (what === 'session') {
     const { usage } = await router.complete('chat', [{ role: 'user', content: 'Once more' }], { session: 'shared' })
