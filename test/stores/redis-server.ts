@@ -7,7 +7,8 @@ import { join } from 'node:path'
 /** A Redis of the operating system, on loopback, that a test starts, kills, and starts again on the same port. */
 export interface RedisServer {
   readonly port: number
-  start(): Promise<void>
+  /** Resolves when it answers; with what it saved before, it answers at first that it is loading. */
+  start(more?: readonly string[]): Promise<void>
   /** As a machine that loses its power. */
   kill(): Promise<void>
   /** Its sockets stay open, and nothing is answered. */
@@ -32,11 +33,11 @@ export async function createRedis(args: readonly string[] = []): Promise<RedisSe
   process.once('exit', leave)
   const server: RedisServer = {
     port,
-    async start() {
+    async start(more = []) {
       const settings = ['--port', `${port}`, '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', '--dir', folder]
-      child = spawn('redis-server', [...settings, ...args], { stdio: 'ignore' })
+      child = spawn('redis-server', [...settings, ...args, ...more], { stdio: 'ignore' })
       const end = Date.now() + 5000
-      while ((await greeting(port)) !== '+PONG') {
+      while (!/^(\+PONG|-LOADING)/.test(await greeting(port))) {
         if (Date.now() > end) throw new Error('redis-server did not start')
         await new Promise((resolve) => setTimeout(resolve, 10))
       }
