@@ -1,0 +1,510 @@
+import type { FailureKind } from './failure.ts'
+import { type CostSource, fromUsd, toUsd } from './money.ts'
+import { count, countAll, emptyHistogram, type Histogram, markOf, quantileOf, sizeOf } from './quantiles.ts'
+import type { AttemptRecord, CostRecord, Drift, Role, Tokens, UsageRecord } from './usage.ts'
+
+/** A sum of which parts may be missing: `unknown` says of how many attempts nobody knows the count. */
+export interface TokenSum {
+  readonly sum: number
+  readonly unknown: number
+}
+
+/** USD that lie between two bounds; `high: null`: some of it has no upper bound. */
+export interface Range {
+  readonly low: number
+  readonly high: number | null
+}
+
+/** Within 1 % of the exact ones; `null` when nothing was measured. */
+export interface Percentiles {
+  /** How many were measured. */
+  readonly count: number
+  readonly p50: number | null
+  readonly p95: number | null
+  readonly p99: number | null
+}
+
+/** What many calls used, cost and saved: plain JSON. Unknown is counted beside every sum, and never added as 0. */
+export interface TallyRow {
+  readonly calls: number
+  readonly ok: number
+  /** Calls that failed, by what went wrong in the end. */
+  readonly failures: Readonly<Partial<Record<FailureKind, number>>>
+  /** Calls for which at least one other offer was asked because one had failed. */
+  readonly failovers: number
+  readonly attempts: {
+    readonly count: number
+    readonly byRole: Readonly<Record<Role, number>>
+    /** Failed attempts, also those of calls that went well in the end. */
+    readonly failures: Readonly<Partial<Record<FailureKind, number>>>
+  }
+  /** Of every attempt, losers and failures included. */
+  readonly tokens: Readonly<Record<keyof Tokens, TokenSum>>
+  /** Of every attempt: exact to a pico-dollar, up to what a number can show (1e-9 USD below eight million USD). */
+  readonly cost: Range & {
+    /** Set only when every part of it is known exactly. */
+    readonly usd: number | null
+    /** What it can be at the most, the parts without an upper bound left at their least. */
+    readonly knownHigh: number
+    /** Attempts whose cost has no upper bound. */
+    readonly unknownParts: number
+    /** Attempts whose cost is not known exactly, those without an upper bound included. */
+    readonly inexactParts: number
+    /** `parts` are attempts. */
+    readonly bySource: Readonly<Record<CostSource, Range & { readonly parts: number }>>
+  }
+  readonly cache: {
+    /** + was saved in all, − was paid in all: `savedUsd − paidUsd`. */
+    readonly discountUsd: number
+    /** Of calls that saved. */
+    readonly savedUsd: number
+    /** Of calls that paid more for writing than they saved by reading. */
+    readonly paidUsd: number
+    /** What the same tokens would have cost with no cache. */
+    readonly coldUsd: number
+    /** Calls of which the discount is known, and paid ones of which it is not. */
+    readonly known: number
+    readonly unknown: number
+    /** Cached tokens in all prompt tokens, of attempts that tell both; `null` when none does. */
+    readonly share: number | null
+    readonly cachedTokens: number
+    readonly promptTokens: number
+  }
+  /** What was paid above the cheapest alternative with no cache, of calls that had one. */
+  readonly premium: Range & {
+    readonly calls: number
+    /** The upper bound, those without one left at their least. */
+    readonly knownHigh: number
+    /** Calls that certainly cost more than their cheapest alternative, and by how much at the least. */
+    readonly dearer: number
+    readonly overpaidUsd: number
+  }
+  /** Of calls that went well. */
+  readonly latency: {
+    readonly firstTokenMs: Percentiles
+    readonly totalMs: Percentiles
+    /** For a pace the slow end is the low one. */
+    readonly tokensPerSecond: { readonly count: number; readonly p5: number | null; readonly p50: number | null }
+  }
+  readonly drift: Readonly<Partial<Record<Drift['kind'], number>>>
+  /** Calls with any drift. */
+  readonly drifted: number
+}
+
+/** Records, summed: constant memory however many there are. */
+export interface Tally {
+  add(record: UsageRecord): void
+  /** Takes back a record that was added: to the last digit. */
+  remove(record: UsageRecord): void
+  merge(other: Tally): void
+  row(): TallyRow
+  /** What it stands on; changes as it grows. */
+  readonly sums: Sums
+}
+
+export const ROLES: readonly Role[] = ['first', 'retry', 'failover', 'hedge', 'repair', 'escalation', 'continuation']
+const SOURCES: readonly CostSource[] = ['reported', 'computed', 'bounded', 'unknown']
+const TOKENS: readonly (keyof Tokens)[] = ['prompt', 'cachedPrompt', 'cacheWrite', 'completion', 'reasoning', 'total']
+
+/** Where each figure stands: a row of numbers adds up faster than an object, and is an eighth of its size. */
+const AT = {
+  calls: 0,
+  ok: 1,
+  failovers: 2,
+  drifted: 3,
+  attempts: 4,
+  role: 5,
+  /** Each a sum, and how many are unknown. */
+  tokens: 12,
+  cachedTokens: 24,
+  promptTokens: 25,
+  sharing: 26,
+  discounts: 27,
+  noDiscounts: 28,
+  premiums: 29,
+  openPremiums: 30,
+  dearer: 31,
+  inexact: 32,
+  unbounded: 33,
+  parts: 34,
+  // From here on money: each in whole dollars and pico-dollars, so that a sum of millions of calls stays exact.
+  low: 38,
+  high: 46,
+  saved: 54,
+  paid: 56,
+  cold: 58,
+  premiumLow: 60,
+  premiumHigh: 62,
+  overpaid: 64,
+  end: 66,
+} as const
+const DOLLAR = 1e12
+
+/** What a tally stands on, as bare data, for those who keep thousands of them. */
+export interface Sums {
+  readonly figures: number[]
+  /** `null` while there are none. */
+  failures: Map<FailureKind, number> | null
+  attemptFailures: Map<FailureKind, number> | null
+  drifts: Map<Drift['kind'], number> | null
+  readonly firstTokenMs: Histogram
+  readonly totalMs: Histogram
+  readonly tokensPerSecond: Histogram
+}
+
+/** What one record, or a part of one, adds to a tally: worked out once, however many tallies it goes into. */
+export interface Measures {
+  readonly figures: number[]
+  failure: FailureKind | null
+  readonly attemptFailures: FailureKind[]
+  readonly drifts: readonly Drift[]
+  firstTokenMs: number | null
+  totalMs: number | null
+  tokensPerSecond: number | null
+}
+
+export function emptySums(): Sums {
+  return {
+    figures: zeros(),
+    failures: null,
+    attemptFailures: null,
+    drifts: null,
+    firstTokenMs: emptyHistogram(),
+    totalMs: emptyHistogram(),
+    tokensPerSecond: emptyHistogram(),
+  }
+}
+
+function zeros(): number[] {
+  return NO_FIGURES.slice()
+}
+
+const NO_FIGURES: readonly number[] = Array.from({ length: AT.end }, () => 0)
+const NO_DRIFTS: readonly Drift[] = Object.freeze([])
+
+function none(drifts: readonly Drift[]): Measures {
+  return {
+    figures: zeros(),
+    failure: null,
+    attemptFailures: [],
+    drifts,
+    firstTokenMs: null,
+    totalMs: null,
+    tokensPerSecond: null,
+  }
+}
+
+/** All of a record. */
+export function measure(record: UsageRecord): Measures {
+  const measures = measureCall(record)
+  const { attempts, tokens, cost } = record
+  for (const attempt of attempts) takeAttempt(measures, attempt)
+  // A record of which only the sums were kept.
+  if (attempts.length === 0) takePart(measures.figures, tokens, cost)
+  return measures
+}
+
+/** What belongs to the call as a whole: without its attempts, and so without tokens and cost. */
+export function measureCall(record: UsageRecord): Measures {
+  const { outcome, attempts, drift, latency } = record
+  const measures = none(drift)
+  const { figures } = measures
+  figures[AT.calls] = 1
+  if (drift.length > 0) figures[AT.drifted] = 1
+  if (attempts.some(({ role }) => role === 'failover')) figures[AT.failovers] = 1
+  takeCache(figures, record)
+  takePremium(figures, record)
+  if (outcome !== 'ok') {
+    measures.failure = outcome
+    return measures
+  }
+  figures[AT.ok] = 1
+  measures.firstTokenMs = latency.firstTokenMs === null ? null : markOf(latency.firstTokenMs)
+  measures.totalMs = markOf(latency.totalMs)
+  measures.tokensPerSecond = latency.tokensPerSecond === null ? null : markOf(latency.tokensPerSecond)
+  return measures
+}
+
+export function measureAttempt(attempt: AttemptRecord): Measures {
+  const measures = none(NO_DRIFTS)
+  takeAttempt(measures, attempt)
+  return measures
+}
+
+function takeAttempt({ figures, attemptFailures }: Measures, { role, outcome, tokens, cost }: AttemptRecord): void {
+  bump(figures, AT.attempts, 1)
+  const place = ROLES.indexOf(role)
+  if (place !== -1) bump(figures, AT.role + place, 1)
+  if (outcome !== 'ok') attemptFailures.push(outcome)
+  takePart(figures, tokens, cost)
+}
+
+function takePart(figures: number[], tokens: Tokens, cost: CostRecord): void {
+  for (let index = 0; index < TOKENS.length; index += 1) {
+    const name = TOKENS[index]
+    const tokenCount = name === undefined ? null : tokens[name]
+    const place = AT.tokens + 2 * index
+    if (tokenCount === null) bump(figures, place + 1, 1)
+    else bump(figures, place, tokenCount)
+  }
+  const { prompt, cachedPrompt } = tokens
+  if (prompt !== null && cachedPrompt !== null) {
+    bump(figures, AT.sharing, 1)
+    bump(figures, AT.promptTokens, prompt)
+    bump(figures, AT.cachedTokens, cachedPrompt)
+  }
+  const found = SOURCES.indexOf(cost.source)
+  const source = found === -1 ? SOURCES.length - 1 : found
+  bump(figures, AT.parts + source, 1)
+  if (cost.usd === null) bump(figures, AT.inexact, 1)
+  if (cost.high === null) bump(figures, AT.unbounded, 1)
+  pay(figures, AT.low + 2 * source, cost.low)
+  pay(figures, AT.high + 2 * source, cost.high ?? cost.low)
+}
+
+function takeCache(figures: number[], { cache, cost }: UsageRecord): void {
+  const { discountUsd, coldUsd } = cache
+  if (discountUsd === null || coldUsd === null) {
+    // What cost nothing had nothing to save.
+    if (cost.high !== 0) figures[AT.noDiscounts] = 1
+    return
+  }
+  figures[AT.discounts] = 1
+  pay(figures, AT.cold, coldUsd)
+  if (discountUsd > 0) pay(figures, AT.saved, discountUsd)
+  else pay(figures, AT.paid, -discountUsd)
+}
+
+/** Above the cheapest is above all of them: the highest premium. */
+function takePremium(figures: number[], { alternatives }: UsageRecord): void {
+  if (alternatives.length === 0) return
+  let low = Number.NEGATIVE_INFINITY
+  let high = Number.NEGATIVE_INFINITY
+  let isOpen = false
+  for (const { premiumUsd } of alternatives) {
+    if (premiumUsd.low > low) low = premiumUsd.low
+    if (premiumUsd.high === null) isOpen = true
+    else if (premiumUsd.high > high) high = premiumUsd.high
+  }
+  figures[AT.premiums] = 1
+  if (isOpen) figures[AT.openPremiums] = 1
+  pay(figures, AT.premiumLow, low)
+  pay(figures, AT.premiumHigh, isOpen ? low : high)
+  if (low <= 0) return
+  figures[AT.dearer] = 1
+  pay(figures, AT.overpaid, low)
+}
+
+function bump(figures: number[], place: number, by: number): void {
+  figures[place] = at(figures, place) + by
+}
+
+function at(figures: readonly number[], place: number): number {
+  return figures[place] ?? Number.NaN
+}
+
+function pay(figures: number[], place: number, usd: number): void {
+  if (usd === 0) return
+  bump(figures, place + 1, fromUsd(usd))
+  carry(figures, place)
+}
+
+/** Whole dollars to the dollars: both numbers stay far below where a number skips integers. */
+function carry(figures: number[], place: number): void {
+  const pico = at(figures, place + 1)
+  if (pico < DOLLAR && pico > -DOLLAR) return
+  const dollars = Math.trunc(pico / DOLLAR)
+  figures[place] = at(figures, place) + dollars
+  figures[place + 1] = pico - dollars * DOLLAR
+}
+
+function money(figures: readonly number[], place: number): number {
+  return at(figures, place) + toUsd(at(figures, place + 1))
+}
+
+/** Adds what was measured; `times` -1 takes it back. */
+export function take(sums: Sums, measures: Measures, times: 1 | -1): void {
+  const { failure, attemptFailures, drifts, firstTokenMs, totalMs, tokensPerSecond } = measures
+  addFigures(sums.figures, measures.figures, times)
+  if (failure !== null) sums.failures = counted(sums.failures, failure, times)
+  for (const kind of attemptFailures) sums.attemptFailures = counted(sums.attemptFailures, kind, times)
+  for (const { kind } of drifts) sums.drifts = counted(sums.drifts, kind, times)
+  if (firstTokenMs !== null) count(sums.firstTokenMs, firstTokenMs, times)
+  if (totalMs !== null) count(sums.totalMs, totalMs, times)
+  if (tokensPerSecond !== null) count(sums.tokensPerSecond, tokensPerSecond, times)
+}
+
+export function merge(sums: Sums, other: Sums): void {
+  addFigures(sums.figures, other.figures, 1)
+  for (const [kind, times] of other.failures ?? NOTHING) sums.failures = counted(sums.failures, kind, times)
+  for (const [kind, times] of other.attemptFailures ?? NOTHING)
+    sums.attemptFailures = counted(sums.attemptFailures, kind, times)
+  for (const [kind, times] of other.drifts ?? NOTHING) sums.drifts = counted(sums.drifts, kind, times)
+  countAll(sums.firstTokenMs, other.firstTokenMs)
+  countAll(sums.totalMs, other.totalMs)
+  countAll(sums.tokensPerSecond, other.tokensPerSecond)
+}
+
+const NOTHING: readonly never[] = Object.freeze([])
+
+function addFigures(figures: number[], more: readonly number[], times: 1 | -1): void {
+  for (let place = 0; place < AT.end; place += 1) {
+    const by = at(more, place)
+    if (by !== 0) figures[place] = at(figures, place) + times * by
+  }
+  for (let place: number = AT.low; place < AT.end; place += 2) carry(figures, place)
+}
+
+function counted<Kind extends string>(
+  counts: Map<Kind, number> | null,
+  kind: Kind,
+  times: number,
+): Map<Kind, number> | null {
+  const all = counts ?? new Map<Kind, number>()
+  const left = (all.get(kind) ?? NONE_YET) + times
+  if (left === 0) all.delete(kind)
+  else all.set(kind, left)
+  return all.size === 0 ? null : all
+}
+
+const NONE_YET = 0
+
+export function rowOf(sums: Sums): TallyRow {
+  const { figures } = sums
+  const figure = (place: number) => at(figures, place)
+  const promptTokens = figure(AT.promptTokens)
+  const premiums = figure(AT.premiums)
+  const premiumHigh = money(figures, AT.premiumHigh)
+  const savedUsd = money(figures, AT.saved)
+  const paidUsd = money(figures, AT.paid)
+  return Object.freeze<TallyRow>({
+    calls: figure(AT.calls),
+    ok: figure(AT.ok),
+    failures: told(sums.failures),
+    failovers: figure(AT.failovers),
+    attempts: Object.freeze({
+      count: figure(AT.attempts),
+      byRole: Object.freeze({
+        first: figure(AT.role),
+        retry: figure(AT.role + 1),
+        failover: figure(AT.role + 2),
+        hedge: figure(AT.role + 3),
+        repair: figure(AT.role + 4),
+        escalation: figure(AT.role + 5),
+        continuation: figure(AT.role + 6),
+      }),
+      failures: told(sums.attemptFailures),
+    }),
+    tokens: Object.freeze({
+      prompt: tokenSum(figures, 0),
+      cachedPrompt: tokenSum(figures, 1),
+      cacheWrite: tokenSum(figures, 2),
+      completion: tokenSum(figures, 3),
+      reasoning: tokenSum(figures, 4),
+      total: tokenSum(figures, 5),
+    }),
+    cost: costOf(figures),
+    cache: Object.freeze({
+      discountUsd: savedUsd - paidUsd,
+      savedUsd,
+      paidUsd,
+      coldUsd: money(figures, AT.cold),
+      known: figure(AT.discounts),
+      unknown: figure(AT.noDiscounts),
+      share: promptTokens > 0 ? figure(AT.cachedTokens) / promptTokens : null,
+      cachedTokens: figure(AT.cachedTokens),
+      promptTokens,
+    }),
+    premium: Object.freeze({
+      calls: premiums,
+      low: money(figures, AT.premiumLow),
+      high: figure(AT.openPremiums) > 0 ? null : premiumHigh,
+      knownHigh: premiumHigh,
+      dearer: figure(AT.dearer),
+      overpaidUsd: money(figures, AT.overpaid),
+    }),
+    latency: Object.freeze({
+      firstTokenMs: percentiles(sums.firstTokenMs),
+      totalMs: percentiles(sums.totalMs),
+      tokensPerSecond: Object.freeze({
+        count: sizeOf(sums.tokensPerSecond),
+        p5: quantileOf(sums.tokensPerSecond, 0.05),
+        p50: quantileOf(sums.tokensPerSecond, 0.5),
+      }),
+    }),
+    drift: told(sums.drifts),
+    drifted: figure(AT.drifted),
+  })
+}
+
+function tokenSum(figures: readonly number[], index: number): TokenSum {
+  const place = AT.tokens + 2 * index
+  return Object.freeze({ sum: at(figures, place), unknown: at(figures, place + 1) })
+}
+
+function costOf(figures: readonly number[]): TallyRow['cost'] {
+  const total = zeros()
+  for (let index = 0; index < SOURCES.length; index += 1) {
+    for (const place of [0, 1]) {
+      bump(total, AT.low + place, at(figures, AT.low + 2 * index + place))
+      bump(total, AT.high + place, at(figures, AT.high + 2 * index + place))
+    }
+  }
+  carry(total, AT.low)
+  carry(total, AT.high)
+  const unknownParts = at(figures, AT.unbounded)
+  const inexactParts = at(figures, AT.inexact)
+  const low = money(total, AT.low)
+  const knownHigh = money(total, AT.high)
+  return Object.freeze({
+    usd: inexactParts === 0 ? low : null,
+    low,
+    high: unknownParts === 0 ? knownHigh : null,
+    knownHigh,
+    unknownParts,
+    inexactParts,
+    bySource: Object.freeze({
+      reported: sourceOf(figures, 0),
+      computed: sourceOf(figures, 1),
+      bounded: sourceOf(figures, 2),
+      unknown: sourceOf(figures, 3),
+    }),
+  })
+}
+
+function sourceOf(figures: readonly number[], index: number): Range & { readonly parts: number } {
+  const parts = at(figures, AT.parts + index)
+  const isOpen = SOURCES[index] === 'unknown' && parts > 0
+  return Object.freeze({
+    parts,
+    low: money(figures, AT.low + 2 * index),
+    high: isOpen ? null : money(figures, AT.high + 2 * index),
+  })
+}
+
+function percentiles(histogram: Histogram): Percentiles {
+  return Object.freeze({
+    count: sizeOf(histogram),
+    p50: quantileOf(histogram, 0.5),
+    p95: quantileOf(histogram, 0.95),
+    p99: quantileOf(histogram, 0.99),
+  })
+}
+
+/** The most frequent first. */
+function told<Kind extends string>(counts: ReadonlyMap<Kind, number> | null): Readonly<Partial<Record<Kind, number>>> {
+  const found: Partial<Record<Kind, number>> = {}
+  for (const [kind, times] of [...(counts ?? NOTHING)].sort(([, one], [, other]) => other - one)) found[kind] = times
+  return Object.freeze(found)
+}
+
+export function createTally(): Tally {
+  const sums = emptySums()
+  return Object.freeze<Tally>({
+    add: (record) => take(sums, measure(record), 1),
+    remove: (record) => take(sums, measure(record), -1),
+    merge: (other) => merge(sums, other.sums),
+    row: () => rowOf(sums),
+    sums,
+  })
+}
