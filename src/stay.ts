@@ -82,6 +82,7 @@ export interface SeenCall {
  * after eight. Chances of going on that differ between conversations, as Beta(1, 2.8) has them, give that shape, and
  * then the calls still to come are in proportion to those that were: 0.55 for each.
  */
+const GIVING_UP = 2.8
 const AHEAD_PER_CALL = 0.55
 /** The trace says nothing of longer ones, and prices and people change. */
 const MOST_AHEAD = 12
@@ -183,6 +184,15 @@ function growthOf(history: SessionHistory | null): number {
   if (history === null || history.growth === null) return GROWTH
   const seen = Math.min(history.turns, MOST_SAMPLES) - 1
   return (GROWTH + seen * history.growth) / (1 + seen)
+}
+
+/**
+ * How likely what a call writes to a cache is read before it is cold: there has to be a next call, and it has to come in
+ * time.
+ */
+export function chanceRead(history: SessionHistory | null, ttlMs: number): number {
+  const calls = 1 + (history?.turns ?? 0)
+  return (calls / (calls + GIVING_UP)) * chanceWarm(history, ttlMs)
 }
 
 /** How likely the next call, if there is one, comes before the cache is cold: exponential gaps, whose mean is learnt. */

@@ -5,6 +5,7 @@ import type { Caching } from '../src/caching.ts'
 import { ConfigError } from '../src/errors.ts'
 import { type PriceList, tariff } from '../src/price.ts'
 import {
+  chanceRead,
   lived,
   placeAt,
   ruledPlace,
@@ -180,6 +181,17 @@ describe('what it costs to go on at a place', () => {
   })
 })
 
+test('what is written is likelier to be read in a session that has lasted, and where it is kept for longer', () => {
+  const never = chanceRead(null, 0)
+  const [first, later] = [chanceRead(null, 300_000), chanceRead(history, 300_000)]
+  expect(never).toBe(0)
+  expect(first).toBeGreaterThan(0.15)
+  expect(first).toBeLessThan(0.26)
+  expect(later).toBeGreaterThan(first * 2)
+  expect(chanceRead(history, 7_200_000)).toBeGreaterThan(later)
+  expect(chanceRead({ ...history, turns: 1_000_000, gapMs: 1 }, 7_200_000)).toBeLessThanOrEqual(1)
+})
+
 describe('while it pays, a session', () => {
   const rule = whilePaying()
   const home = place({ warm: true, cachedTokens: 9200, restUsd: 0.0031 })
@@ -335,6 +347,16 @@ describe.skipIf(!existsSync(trace))(
       expect(paying).toBeLessThan(least * 1.1)
       expect(paying).toBeGreaterThanOrEqual(least)
       for (const usd of others) expect(usd).toBeGreaterThan(least)
+    })
+
+    test('what has to be marked is marked where it pays: cheaper than by any rule for the place alone', () => {
+      const claude = scenes().find(({ model }) => model.startsWith('anthropic/'))
+      if (claude === undefined) throw new Error('No scene has it.')
+      const marked = [whilePaying(), whileWarm()].map((rule) => replay(turns, claude, ours(claude, rule)).usd)
+      const stuck = replay(turns, claude, openrouters(claude)).usd
+      const paying = replay(turns, claude, ours(claude, whilePaying(), { marking: 'paying' })).usd
+      expect(paying).toBeLessThan(Math.min(stuck, ...marked) * 0.99)
+      expect(optimum(turns, claude, 'freely').usd).toBeLessThan(Math.min(paying, optimum(turns, claude).usd))
     })
 
     test('conversations are found: each call begins with all whole blocks of the one before', () => {

@@ -6,7 +6,7 @@ import type { Host } from '../../src/sandbox/hosts.ts'
 import { route } from '../../src/sandbox/routing.ts'
 import { seeded } from '../../src/sandbox/seeded.ts'
 import { createStickiness } from '../../src/sandbox/stickiness.ts'
-import { lived, placeAt, type SessionHistory, type SessionRule } from '../../src/stay.ts'
+import { chanceRead, lived, placeAt, type SessionHistory, type SessionRule } from '../../src/stay.ts'
 import { type Chooser, cachingAt, toldOf } from './replay-run.ts'
 import type { Scene } from './replay-scenes.ts'
 import type { Turn } from './replay-trace.ts'
@@ -100,11 +100,15 @@ interface Kept {
   readonly history: SessionHistory
 }
 
-/**
- * A session as a router keeps it: a home, whoever stood in for it of late, and what its calls were like. `first`: who
- * is there to choose from when nothing is warm.
- */
-export function ours(scene: Scene, rule: SessionRule, first: 'all' | 'drawn' = 'all'): Chooser {
+interface Freedom {
+  /** Who is there to choose from when nothing is warm. */
+  readonly first?: 'all' | 'drawn'
+  /** Where only what is marked is cached: whether it is marked always, or when that is expected to pay. */
+  readonly marking?: 'always' | 'paying'
+}
+
+/** A session as a router keeps it: a home, whoever stood in for it of late, and what its calls were like. */
+export function ours(scene: Scene, rule: SessionRule, { first = 'all', marking = 'always' }: Freedom = {}): Chooser {
   const rank = ranking(scene, 7)
   const order = byPrice(scene.hosts)
   const sites = scene.hosts.map(({ host, prices }, index) => ({
@@ -137,6 +141,13 @@ export function ours(scene: Scene, rule: SessionRule, first: 'all' | 'drawn' = '
       if (warm[0] !== undefined && warm[0].host === kept?.home.host && chosen !== kept.home.host)
         moved.add(turn.conversation)
       return chosen
+    },
+    marks(turn, host) {
+      const { prices } = scene.hosts[host] ?? {}
+      if (prices === undefined || marking === 'always') return true
+      const { input, cachedInput = input, cacheWrite = input } = prices
+      const chance = chanceRead(sessions.get(turn.conversation)?.history ?? null, sites[host]?.caching.ttlMs ?? 0)
+      return chance * (input - cachedInput) > cacheWrite - input
     },
     answered(turn, host, use) {
       const kept = sessions.get(turn.conversation) ?? null

@@ -2,6 +2,7 @@
  * What a trace would have cost whoever knew all of it, outages too: a bound that no way of choosing gets below. Each
  * conversation is solved exactly, over all ways from host to host and what each would still hold of it. What other
  * conversations begin alike counts as warm at every host, whichever of them they went to: more than anybody can have.
+ * `freely`: it also marks for caching only what is worth it; else all is marked that has to be.
  */
 import { price, tariff } from '../../src/price.ts'
 import { type Bill, cachingAt, endsOf } from './replay-run.ts'
@@ -15,7 +16,7 @@ interface Path {
   readonly last: readonly number[]
 }
 
-export function optimum(turns: readonly Turn[], scene: Scene): Bill {
+export function optimum(turns: readonly Turn[], scene: Scene, marked: 'all' | 'freely' = 'all'): Bill {
   const hosts = scene.hosts.map(({ prices }, index) => {
     const caching = cachingAt(scene, index)
     const keptMs = caching.kind === 'none' ? 0 : caching.kind === 'implicit' ? caching.ttlMs : 300_000
@@ -47,18 +48,25 @@ export function optimum(turns: readonly Turn[], scene: Scene): Bill {
           if (seller === undefined) continue
           const cached = Math.max(shared[host] ?? 0, own[host]?.[last[host] ?? -1] ?? 0)
           const whole = wholeBlocks(turn.prompt) * BLOCK
+          const keep = (money: number, cached: number, after: readonly number[]) => {
+            const key = after.join()
+            const known = next.get(key)
+            if (known === undefined || path.money + money < known.money) {
+              next.set(key, { money: path.money + money, read: path.read + cached, last: after })
+            }
+          }
           const tokens = {
             prompt: turn.prompt,
             cachedPrompt: cached,
             cacheWrite: seller.writes && whole >= leastOf(seller.caching) ? whole - cached : 0,
             completion: turn.completion,
           }
-          const total = path.money + price(seller.tariff, tokens).cost
-          const after = last.map((before, each) => (each === host && seller.keptMs > 0 ? index : before))
-          const key = after.join()
-          const known = next.get(key)
-          if (known === undefined || total < known.money)
-            next.set(key, { money: total, read: path.read + cached, last: after })
+          const held = last.map((before, each) => (each === host && seller.keptMs > 0 ? index : before))
+          keep(price(seller.tariff, tokens).cost, cached, held)
+          // What is not marked is neither read nor written.
+          const unmarked = { ...tokens, cachedPrompt: 0, cacheWrite: 0 }
+          if (marked === 'freely' && seller.caching.kind === 'explicit')
+            keep(price(seller.tariff, unmarked).cost, 0, last)
         }
       }
       paths = [...next.values()]

@@ -10,6 +10,8 @@ import { BLOCK, type Turn, wholeBlocks } from './replay-trace.ts'
 export interface Chooser {
   /** One of those that answer. */
   choose(turn: Turn, open: readonly number[]): number
+  /** Whether the prompt is marked for caching, where it has to be; left out: always. */
+  marks?(turn: Turn, host: number): boolean
   /** What the answer said. */
   answered(turn: Turn, host: number, use: CacheUse): void
 }
@@ -63,7 +65,10 @@ export function replay(turns: readonly Turn[], scene: Scene, chooser: Chooser): 
     const chosen = chooser.choose(turn, open)
     const host = hosts[chosen]
     if (host === undefined || !open.includes(chosen)) throw new RangeError('Nobody answers there.')
-    const ends = endsOf(turn).map((at, index, all) => (index === all.length - 1 ? { at, mark: '5m' as const } : { at }))
+    const isMarked = chooser.marks?.(turn, chosen) ?? true
+    const ends = endsOf(turn).map((at, index, all) =>
+      isMarked && index === all.length - 1 ? { at, mark: '5m' as const } : { at },
+    )
     const keysAt = (positions: readonly number[]) => positions.map((at) => String(turn.blocks[at / BLOCK - 1]))
     const use = host.cache.use('', { tokens: turn.prompt, ends, keysAt }, host.caching)
     const tokens = { prompt: turn.prompt, ...use, completion: turn.completion, reasoning: 0 }

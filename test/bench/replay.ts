@@ -19,17 +19,19 @@ const WAYS: Readonly<Record<string, (scene: Scene) => Chooser>> = {
   'a) no stickiness': anywhere,
   'b) always stay': always,
   "c) OpenRouter's rule": openrouters,
-  'while paying, from a draw': (scene) => ours(scene, whilePaying(), 'drawn'),
+  'while paying, marked where it pays': (scene) => ours(scene, whilePaying(), { marking: 'paying' }),
+  'while paying, from a draw': (scene) => ours(scene, whilePaying(), { first: 'drawn' }),
   'while warm': (scene) => ours(scene, whileWarm()),
   'cheapest by its list': listed,
 }
 const OPTIMUM = 'd) knowing all'
+const FREELY = 'knowing all, and what to mark'
 /** Which host is out when is chance: no rule should win by it. */
-const WEATHERS = [1, 101, 201]
+const WEATHERS = [1, 101]
 
 function bills(turns: readonly Turn[], scene: Scene): Readonly<Record<string, Bill>> {
   const known = Object.entries(WAYS).map(([name, way]) => [name, replay(turns, scene, way(scene))] as const)
-  return Object.fromEntries([[OPTIMUM, optimum(turns, scene)], ...known])
+  return Object.fromEntries([[OPTIMUM, optimum(turns, scene)], ...known, [FREELY, optimum(turns, scene, 'freely')]])
 }
 
 /** Sums of dollars; ratios and shares are means, or scenes of dear models would drown the others. */
@@ -37,7 +39,7 @@ function tabled(title: string, parts: readonly Readonly<Record<string, Bill>>[])
   const mean = (of: (part: Readonly<Record<string, Bill>>) => number) =>
     parts.reduce((sum, part) => sum + of(part), 0) / parts.length
   const usd = (part: Readonly<Record<string, Bill>>, name: string) => part[name]?.usd ?? Number.NaN
-  const rows = [OPTIMUM, ...Object.keys(WAYS)].map((name) => [
+  const rows = [OPTIMUM, ...Object.keys(WAYS), FREELY].map((name) => [
     name,
     (mean((part) => usd(part, name)) * parts.length).toFixed(4),
     mean((part) => usd(part, name) / usd(part, OPTIMUM)).toFixed(3),
