@@ -4,6 +4,8 @@ import { defineConfig } from 'tsup'
 const entries = {
   index: 'src/index.ts',
   openai: 'src/wires/openai.ts',
+  node: 'src/node.ts',
+  otel: 'src/otel.ts',
   redis: 'src/stores/redis.ts',
   sandbox: 'src/sandbox/sandbox.ts',
 }

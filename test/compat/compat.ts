@@ -18,7 +18,9 @@ interface Target {
   readonly majors: Readonly<Record<string, number>>
 }
 
-const SUBPATHS = ['modelfirst', 'modelfirst/openai', 'modelfirst/redis', 'modelfirst/sandbox']
+/** What runs everywhere, and what only Node has. */
+const ANYWHERE = ['modelfirst', 'modelfirst/openai', 'modelfirst/otel', 'modelfirst/redis']
+const SUBPATHS = [...ANYWHERE, 'modelfirst/node', 'modelfirst/sandbox']
 const OLD = { openai: 6, 'p-retry': 7, 'eventsource-parser': 3 }
 const NEW = { openai: 7, 'p-retry': 9, 'eventsource-parser': 4 }
 
@@ -76,7 +78,7 @@ async function proveNode(target: Target, packed: { tarball: string; dependencies
   const { name, node, majors } = target
   const home = project(name.replace(' ', '-'), { type: 'module' })
   const installed = await report.check(`${name}: installs with --engine-strict and without a warning`, async () => {
-    const extra = ['typescript@~5.9.0', '@types/node@20']
+    const extra = ['typescript@~5.9.0', '@types/node@20', '@opentelemetry/api@^1.9.0']
     const args = [
       npm,
       'install',
@@ -139,14 +141,14 @@ async function compiles(node: string, home: string, resolution: string): Promise
 
 async function proveBun(bun: string, home: string): Promise<void> {
   await report.check('Bun: the root and the client are imported, and two calls answer', async () => {
-    const answer = await runsOn(bun, home, 'bun.mjs', program(['modelfirst', 'modelfirst/openai', 'modelfirst/redis']))
+    const answer = await runsOn(bun, home, 'bun.mjs', program(ANYWHERE))
     return `${(await run(bun, ['--version'], { folder: home })).stdout.trim()} ${answer}`
   })
 }
 
 async function proveDeno(deno: string, home: string): Promise<void> {
   await report.check('Deno: the root and the client are imported, and two calls answer', async () => {
-    writeFileSync(join(home, 'deno.mjs'), program(['modelfirst', 'modelfirst/openai', 'modelfirst/redis']))
+    writeFileSync(join(home, 'deno.mjs'), program(ANYWHERE))
     const args = [
       'run',
       '--node-modules-dir=manual',

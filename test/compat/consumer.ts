@@ -67,7 +67,9 @@ if (typeof createRouter !== 'function') throw new Error('nothing was required')
 /** What a user's compiler sees: right uses, and wrong ones that it has to refuse. */
 export const TYPED = `
 import { type Completion, createRouter, groq, openrouter, RouterError } from 'modelfirst'
+import { jsonLines } from 'modelfirst/node'
 import { openaiWire } from 'modelfirst/openai'
+import { openTelemetry } from 'modelfirst/otel'
 import OpenAI from 'openai'
 
 const client = new OpenAI({ apiKey: 'sk' })
@@ -76,6 +78,7 @@ export const router = createRouter({
   tasks: {
     tag: { model: ['openai/gpt-oss-20b', 'openai/gpt-oss-120b'], provider: ['groq', 'openrouter/azure'] },
   },
+  sinks: [jsonLines('usage.jsonl'), openTelemetry()],
 })
 const completion: Completion = await router.complete('tag', [{ role: 'user', content: 'Hello' }])
 export const usd: number | null = completion.usage.cost.usd

@@ -70,12 +70,14 @@ export async function runAgainst(
       ignoreAnnotations: true,
       alias: {
         'modelfirst/sandbox': join(root, 'src/sandbox/sandbox.ts'),
+        'modelfirst/node': join(root, 'src/node.ts'),
+        'modelfirst/otel': join(root, 'src/otel.ts'),
         'modelfirst/redis': join(root, 'src/stores/redis.ts'),
         'modelfirst/openai': join(root, 'src/wires/openai.ts'),
         modelfirst: join(root, 'src/index.ts'),
       },
       // Found in node_modules, as a user's program would.
-      external: ['openai', 'zod', 'p-retry', 'eventsource-parser', 'ioredis', 'redis', 'keyv'],
+      external: ['openai', 'zod', 'p-retry', 'eventsource-parser', 'ioredis', 'redis', 'keyv', '@opentelemetry/*'],
       bundle: true,
       format: 'esm',
       target: 'es2022',

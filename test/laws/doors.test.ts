@@ -8,11 +8,15 @@ const DOORS: Readonly<Record<string, { readonly files: readonly string[]; readon
   'eventsource-parser': { files: ['src/sse.ts'], types: false },
   'p-retry': { files: ['src/retry.ts'], types: false },
   openai: { files: ['src/wires/openai.ts'], types: true },
+  '@opentelemetry/api': { files: ['src/otel.ts'], types: false },
   zod: { files: ['src/structured.ts'], types: false },
 }
 
+/** Whoever wants what is behind these installs them; nobody else needs them. */
+const OPTIONAL = ['@opentelemetry/api']
+
 /** Doors that only Node has: everything else runs in workers, Deno and Bun too. */
-const NODE_ONLY = /^src\/sandbox\//
+const NODE_ONLY = /^src\/(sandbox\/|(node|appender)\.ts$)/
 
 const TIME =
   /^(setTimeout|setInterval|setImmediate|clearTimeout|clearInterval|performance|Date|AbortSignal\.timeout|Math\.random)(\.|$)/
@@ -79,11 +83,16 @@ test('each package comes in through one door', () => {
 })
 
 test('the packages behind the doors are the dependencies', () => {
-  const { dependencies }: { dependencies: object } = JSON.parse(readFileSync(`${root}package.json`, 'utf8'))
-  expect(Object.keys(dependencies).sort()).toEqual(Object.keys(DOORS).sort())
+  const manifest: { dependencies: object; peerDependencies: object; peerDependenciesMeta: object } = JSON.parse(
+    readFileSync(`${root}package.json`, 'utf8'),
+  )
+  const needed = Object.keys(DOORS).filter((name) => !OPTIONAL.includes(name))
+  expect(Object.keys(manifest.dependencies).sort()).toEqual(needed.sort())
+  expect(Object.keys(manifest.peerDependencies)).toEqual(OPTIONAL)
+  expect(manifest.peerDependenciesMeta).toEqual(Object.fromEntries(OPTIONAL.map((name) => [name, { optional: true }])))
 })
 
-test('Node comes in through the sandbox alone', () => {
+test('Node comes in through its own doors alone', () => {
   expect(sources.flatMap(wrongBuiltins)).toEqual([])
   expect(sources.flatMap(wrongNames)).toEqual([])
 })

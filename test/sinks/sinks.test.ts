@@ -51,14 +51,17 @@ describe('sinks', () => {
 
   test('a slow sink gets one record at a time, in order', async () => {
     const { got, sink, release } = slow()
-    const { sinks } = feeding([sink])
+    const { sinks, clock } = feeding([sink])
     for (const record of recordsOf(3)) sinks.feed(record)
     expect(got).toEqual(['call_0'])
     await release()
     expect(got).toEqual(['call_0', 'call_1'])
+    const drained = sinks.drained()
+    expect(clock.pending).toBe(1)
     await release(2)
     expect(got).toEqual(['call_0', 'call_1', 'call_2'])
-    await sinks.drained()
+    await drained
+    expect(clock.pending).toBe(0)
   })
 
   test('a slow sink that takes batches gets all that waits at once', async () => {
