@@ -35,6 +35,7 @@ const FORGOTTEN_MS = 60_000
 
 /** A text that the store has not taken, or not yet: until it has, what memory says counts. */
 interface Unsent {
+  readonly value: string
   readonly until: number
   readonly forgotten: boolean
 }
@@ -59,6 +60,7 @@ interface Debt {
 export function steady(store: Store, options: SteadyOptions): SteadyStore {
   const { memory, clock = systemClock, patienceMs = 50, onTrouble } = options
   const unsent = new Map<string, Unsent>()
+  const onTheirWay = new Set<string>()
   const debts = new Map<string, Debt>()
   const outage = createOutage({ store, clock, patienceMs, onTrouble, onBack: payDebts })
   const { ask } = outage
@@ -74,6 +76,24 @@ export function steady(store: Store, options: SteadyOptions): SteadyStore {
         if (answer.is === 'given') arrived(answer.value)
         else lost()
       }),
+    )
+  }
+  /** One text of a key after the other, and of several that wait the last: a store may take the second sooner. */
+  function sendText(key: string): void {
+    const text = unsent.get(key)
+    // What the store would refuse is no reason to think that it is down.
+    if (text === undefined || onTheirWay.has(key) || !isShort(text.value)) return
+    onTheirWay.add(key)
+    const settled = (arrived: boolean) => {
+      onTheirWay.delete(key)
+      if (unsent.get(key) !== text) sendText(key)
+      else if (arrived) unsent.delete(key)
+    }
+    const ttlMs = text.forgotten ? 0 : text.until - clock.now()
+    send(
+      () => store.write(key, text.value, ttlMs),
+      () => settled(true),
+      () => settled(false),
     )
   }
   /** What this process knows of a text and the store does not; `undefined`: nothing, the store is to be asked. */
@@ -126,19 +146,9 @@ export function steady(store: Store, options: SteadyOptions): SteadyStore {
       const problem = textProblem(key, value, ttlMs)
       if (problem !== null) return Promise.reject(problem)
       const forgotten = ttlMs <= 0
-      const mark: Unsent = { until: clock.now() + (forgotten ? FORGOTTEN_MS : ttlMs), forgotten }
-      keep(unsent, MOST_UNSENT, key, mark)
+      keep(unsent, MOST_UNSENT, key, { value, until: clock.now() + (forgotten ? FORGOTTEN_MS : ttlMs), forgotten })
       const written = memory.write(key, value, ttlMs)
-      // What the store would refuse is no reason to think that it is down.
-      if (!isShort(value)) return written
-      const arrived = () => {
-        if (unsent.get(key) === mark) unsent.delete(key)
-      }
-      send(
-        () => store.write(key, value, ttlMs),
-        arrived,
-        () => {},
-      )
+      sendText(key)
       return written
     },
     async add(key, amount, limits) {

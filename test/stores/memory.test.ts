@@ -136,6 +136,6 @@ test('a shelf is a map that forgets what was not used for longest, and what is o
         expect(shelf.size).toBeLessThanOrEqual(most)
       }
     }),
-    runs(),
+    runs(4), // Each is sixty steps, and asks after every one of them.
   )
 })

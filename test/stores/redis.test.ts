@@ -1,3 +1,4 @@
+import fc from 'fast-check'
 import { Cluster, Redis } from 'ioredis'
 import { redisStore } from 'modelfirst/redis'
 import { createClient, createCluster } from 'redis'
@@ -6,6 +7,7 @@ import { ConfigError } from '../../src/errors.ts'
 import { memoryStore } from '../../src/stores/memory.ts'
 import { steady } from '../../src/stores/steady.ts'
 import type { Store } from '../../src/stores/store.ts'
+import { runs } from '../support/runs.ts'
 import { eventually } from '../support/server.ts'
 import { storeContract } from './contract.ts'
 import { createRedis, type RedisServer, redisInstalled, withRedis } from './redis-server.ts'
@@ -113,6 +115,34 @@ describe.skipIf(!redisInstalled)(withRedis('a real Redis'), () => {
         expect(Object.keys(await store.closed('strange')), what).toEqual(['tokens'])
         for (const name of names) expect(await raw.pttl(name), what).toBeGreaterThan(0)
       }
+    })
+
+    test('whatever bytes are under a name of ours, nothing fails, and what is written then is there', async () => {
+      const bytes = fc.uint8Array({ maxLength: 40 }).map((array) => Buffer.from(array))
+      const near = fc.oneof(
+        bytes,
+        fc.stringMatching(/^1?:?[0-9-]{0,20}$/).map((text) => Buffer.from(text)),
+      )
+      await fc.assert(
+        fc.asyncProperty(near, fc.array(fc.tuple(near, near), { minLength: 1, maxLength: 5 }), async (value, pairs) => {
+          await raw.set('modelfirst:text:fuzzed', value)
+          await raw.set('modelfirst:sum:fuzzed', value)
+          await raw.del('modelfirst:gates:fuzzed')
+          await raw.hset('modelfirst:gates:fuzzed', ...pairs.flat())
+          const text = await store.read('fuzzed')
+          if (text !== null) expect(value.toString()).toBe(`1:${text}`)
+          expect(Object.values(await store.closed('fuzzed')).every((ms) => Number.isSafeInteger(ms) && ms > 0)).toBe(
+            true,
+          )
+          const sum = await store.add('fuzzed', 0, { most: null, ttlMs: LONG })
+          expect(sum === 0 || String(sum) === value.toString().replace(/^0+/, '')).toBe(true)
+          await store.write('fuzzed', 'ours', LONG)
+          await store.close('fuzzed', { ours: LONG })
+          expect(await store.read('fuzzed')).toBe('ours')
+          expect(await store.closed('fuzzed')).toHaveProperty('ours')
+        }),
+        runs(20), // Each is a dozen messages.
+      )
     })
 
     test('a sum that somebody left without an end gets one', async () => {

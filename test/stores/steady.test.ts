@@ -109,6 +109,35 @@ describe('a store that is there', () => {
     }
   })
 
+  test('is not believed about what was written here while it was asked', async () => {
+    const { store, shared, state, end } = setting()
+    await shared.write('key', 'old', LONG)
+    state.fault = 'slow'
+    state.slowMs = 30
+    const asked = store.read('key')
+    // It is on its way to the store before anything is written.
+    await Promise.resolve()
+    await Promise.resolve()
+    await store.write('key', 'new', LONG)
+    expect(await end(asked)).toBe('new')
+  })
+
+  test('has in the end what was written last, however it hurries', async () => {
+    const { store, shared, state, end } = setting('slow')
+    for (const [slowMs, text] of [
+      [100, 'first'],
+      [50, 'second'],
+      [10, 'third'],
+    ] as const) {
+      state.slowMs = slowMs
+      await store.write('key', text, LONG)
+    }
+    await end(store.drained())
+    expect(await shared.read('key')).toBe('third')
+    expect(state.asked, 'what nobody would have read is not sent').toBe(2)
+    expect(await end(store.read('key'))).toBe('third')
+  })
+
   test('is told to forget, and until it has, nobody remembers', async () => {
     const { store, shared, state, timed } = setting()
     await store.write('key', 'text', LONG)
