@@ -1,7 +1,7 @@
 import type { AssistantMessage, Finish, ToolCall } from './chat.ts'
 import { type Failure, type FailureKind, failure, kindOfStatus } from './failure.ts'
 import { amount, count, entry, type Fields, fields, isFields, isPresent, list, string } from './fields.ts'
-import { type Tokens, UNKNOWN_TOKENS } from './usage.ts'
+import { type BillNotes, flagged, NO_NOTES, type Tokens, UNKNOWN_TOKENS } from './usage.ts'
 
 export interface HeaderReader {
   get(name: string): string | null
@@ -26,6 +26,7 @@ export interface Answer {
   readonly tokens: Tokens
   /** USD, where the provider says what it charges. */
   readonly reportedUsd: number | null
+  readonly notes?: BillNotes
   readonly tier: string | null
   readonly queueMs: number | null
 }
@@ -41,6 +42,8 @@ export interface ReadingDifferences {
   readonly host?: (body: Fields) => string | null
   readonly tokens?: (usage: Fields, tokens: Tokens) => Tokens
   readonly reportedUsd?: (usage: Fields) => number | null
+  /** What else is said of the bill; what is said in OpenAI's own words is read already. */
+  readonly notes?: (notes: BillNotes, about: { body: Fields; usage: Fields; reply: Reply }) => BillNotes
   /** A kind that this provider's error gives away; `null` leaves it to the common codes and the status. */
   readonly kind?: (error: Fields, status: number) => FailureKind | null
   readonly retryAfterMs?: (error: Fields, reply: Reply) => number | null
@@ -80,7 +83,11 @@ export function readAnswer(body: unknown, reply: Reply, differences: ReadingDiff
   const calls = toolCalls(message.tool_calls)
   const text = textOf(message.content)
   const reasoning = string(message.reasoning) || string(message.reasoning_content) || null
-  const tokens = usage === undefined ? null : tokensOf(usage)
+  const told = usage === undefined ? null : tokensOf(usage)
+  const tokens =
+    told === null || usage === undefined ? UNKNOWN_TOKENS : Object.freeze(differences.tokens?.(usage, told) ?? told)
+  const said = notesOf(body, usage)
+  const notes = flagged(differences.notes?.(said, { body, usage: usage ?? {}, reply }) ?? said, tokens)
   const answer: Answer = {
     id: string(body.id),
     model: string(body.model),
@@ -90,11 +97,10 @@ export function readAnswer(body: unknown, reply: Reply, differences: ReadingDiff
     reasoning,
     toolCalls: calls.whole,
     finish: { reason: finishOf(reason, calls.whole.length > 0), raw },
-    tokens:
-      tokens === null || usage === undefined
-        ? UNKNOWN_TOKENS
-        : Object.freeze(differences.tokens?.(usage, tokens) ?? tokens),
-    reportedUsd: usage === undefined ? null : (differences.reportedUsd?.(usage) ?? null),
+    tokens,
+    // An answer that was kept and is given again is free, whether or not that is said in figures.
+    reportedUsd: notes.replayed ? 0 : usage === undefined ? null : (differences.reportedUsd?.(usage) ?? null),
+    notes,
     tier: string(body.service_tier),
     queueMs: seconds(usage?.queue_time),
   }
@@ -218,6 +224,21 @@ function tokensOf(usage: Fields): Tokens {
     reasoning: count(fields(usage.completion_tokens_details)?.reasoning_tokens),
     total: count(usage.total_tokens) ?? (prompt === null || completion === null ? null : prompt + completion),
   }
+}
+
+/** Tiers with prices of their own; all others are the usual one. */
+const PRICED_TIERS: Readonly<Record<string, string>> = { flex: 'flex', priority: 'priority', fast: 'priority' }
+
+function notesOf(body: Fields, usage: Fields | undefined): BillNotes {
+  const read = fields(usage?.prompt_tokens_details)
+  const written = fields(usage?.completion_tokens_details)
+  const audioPrompt = count(read?.audio_tokens)
+  const audioCompletion = count(written?.audio_tokens)
+  const imageCompletion = count(written?.image_tokens)
+  const tier = entry(PRICED_TIERS, body.service_tier) ?? null
+  const isSilent = audioPrompt === null && audioCompletion === null && imageCompletion === null
+  if (isSilent && tier === null) return NO_NOTES
+  return { ...NO_NOTES, tier, media: isSilent ? null : { audioPrompt, audioCompletion, imageCompletion } }
 }
 
 export function readFailure(body: unknown, reply: Reply, differences: ReadingDifferences): Failure {

@@ -1,6 +1,6 @@
 import type { Billed, FailureKind } from './failure.ts'
-import { type Cost, type CostSource, FREE, fromUsd, type Money, sum, toUsd, UNKNOWN } from './money.ts'
-import { bound, type Priced, price, type Tariff } from './price.ts'
+import { type Cost, type CostSource, FREE, fromUsd, type Interval, type Money, sum, toUsd, UNKNOWN } from './money.ts'
+import { bound, type Priced, price, span, type Tariff } from './price.ts'
 
 /** What was used, as far as the provider says: `null` is unknown, never 0. */
 export interface Tokens {
@@ -13,6 +13,45 @@ export interface Tokens {
   readonly reasoning: number | null
   readonly total: number | null
 }
+
+/**
+ * What is odd about counts as a provider tells them: more tokens were read from the cache and written to it than the
+ * prompt has, more were thought than answered, the total is another sum; or nothing was used because the answer came
+ * out of a cache of answers.
+ */
+export type UsageFlag = 'cache-exceeds-prompt' | 'reasoning-exceeds-completion' | 'total-differs' | 'answer-cache'
+
+/** How many of the tokens were sound or pictures; `null` is unknown. */
+export interface MediaTokens {
+  readonly audioPrompt: number | null
+  readonly audioCompletion: number | null
+  readonly imageCompletion: number | null
+}
+
+/** What an answer says of its bill besides tokens and the sum. */
+export interface BillNotes {
+  readonly media: MediaTokens | null
+  /** USD for what was done besides (searches, files that were read), where that is told apart. */
+  readonly besidesUsd: number | null
+  readonly searches: number | null
+  /** With the caller's own key at the host: what the aggregator takes for itself. `null`: no such key. */
+  readonly feeUsd: number | null
+  /** The service tier that was served, where it has prices of its own. */
+  readonly tier: string | null
+  /** It came out of a cache of answers. */
+  readonly replayed: boolean
+  readonly flags: readonly UsageFlag[]
+}
+
+export const NO_NOTES: BillNotes = Object.freeze({
+  media: null,
+  besidesUsd: null,
+  searches: null,
+  feeUsd: null,
+  tier: null,
+  replayed: false,
+  flags: Object.freeze([]),
+})
 
 export const NO_TOKENS: Tokens = Object.freeze({
   prompt: 0,
@@ -38,6 +77,8 @@ export interface CostRecord {
   readonly low: number
   readonly high: number | null
   readonly source: CostSource
+  /** How many of its parts have no upper bound. Left out: none. */
+  readonly unknownParts?: number
 }
 
 export interface CacheRecord {
@@ -68,6 +109,8 @@ export interface AttemptRecord {
   readonly durationMs: number
   readonly firstTokenMs: number | null
   readonly tokens: Tokens
+  /** What is odd about the tokens as they are told. Left out: they fit together. */
+  readonly flags?: readonly UsageFlag[]
   readonly cost: CostRecord
   readonly billed: Billed
   readonly generationId: string | null
@@ -103,6 +146,8 @@ export interface UsageRecord {
   readonly host: string | null
   readonly generationId: string | null
   readonly tokens: Tokens
+  /** What is odd about the tokens of its attempts as they are told. Left out: they fit together. */
+  readonly flags?: readonly UsageFlag[]
   readonly cost: CostRecord
   readonly cache: CacheRecord
   /** The other allowed offers, priced on this call's tokens with no cache. */
@@ -128,8 +173,20 @@ export interface Bill {
   readonly reported: number | null
   readonly billed: Billed
   readonly tariff: Tariff | null
+  /** Prices that may have held instead: of another endpoint of the host, of another host. */
+  readonly others?: readonly Tariff[]
+  /** The prices are the most that can have been asked, not what was asked. */
+  readonly atMost?: boolean
   /** `false`: somebody dearer may have answered, so nothing limits the price. Left out: nobody can. */
   readonly dearest?: boolean
+  /** What was charged for besides tokens. Left out: nothing. */
+  readonly besides?: Interval
+  /** Of the caller's own key at a host: what is known of the bill, which is settled there. */
+  readonly fee?: Money | null
+  /** Left out: neither sound nor pictures are among the tokens. */
+  readonly media?: MediaTokens
+  /** Some of what was written may be kept for an hour, at another price. */
+  readonly mayKeepAnHour?: boolean
   /** No more prompt tokens than this can have been read, no more completion tokens written; `null` is unknown. */
   readonly most: { readonly promptTokens: number | null; readonly completionTokens: number | null }
   /** Minutes of the UTC day, for prices that follow the clock. */
@@ -142,23 +199,67 @@ export function costOf(bill: Bill): Cost {
     const money = fromUsd(bill.reported)
     return { low: money, high: money, source: 'reported', usd: bill.reported }
   }
-  if (bill.billed === 'no') return FREE
-  if (bill.tariff === null) return UNKNOWN
-  const priced = pricedOf(bill.tokens, bill.tariff, bill.utcMinutes)
-  if (priced !== null && bill.billed === 'yes') return { low: priced.cost, high: priced.cost, source: 'computed' }
-  if (bill.dearest === false) return UNKNOWN
-  const { completionTokens } = bill.most
-  const promptTokens = bill.tokens.prompt ?? bill.most.promptTokens
+  const { fee = null, besides = NOTHING } = bill
+  if (fee !== null) return { low: fee, high: null, source: 'unknown' }
+  // What was done besides is charged for also where an answer that failed is not.
+  if (bill.billed === 'no') return besides.high === 0 ? FREE : added(FREE, besides)
+  if (bill.tariff === null || bill.dearest === false) return UNKNOWN
+  let all = costAt(bill, bill.tariff)
+  for (const other of bill.others ?? NO_OTHERS) all = either(all, costAt(bill, other))
+  const cost = besides.high === 0 ? all : added(all, besides)
+  if (bill.billed === 'yes' && bill.atMost !== true) return cost
+  return { low: 0, high: cost.high, source: cost.high === null ? 'unknown' : 'bounded' }
+}
+
+const NOTHING: Interval = Object.freeze({ low: 0, high: 0 })
+const NO_OTHERS: readonly Tariff[] = Object.freeze([])
+const ALL_TEXT: MediaTokens = Object.freeze({ audioPrompt: 0, audioCompletion: 0, imageCompletion: 0 })
+
+/** What the tokens cost at these prices. */
+function costAt({ tokens, media = ALL_TEXT, most, mayKeepAnHour = false, utcMinutes }: Bill, tariff: Tariff): Cost {
+  const { prompt, cachedPrompt, cacheWrite, completion, reasoning } = tokens
+  const promptTokens = prompt ?? most.promptTokens
   if (promptTokens === null) return UNKNOWN
-  const most = bound(bill.tariff, {
-    promptTokens,
-    // The most that it can have been says nothing about the least.
-    fewestPromptTokens: bill.tokens.prompt === null ? 0 : bill.tokens.prompt,
-    utcMinutes: bill.utcMinutes,
-    maxCompletionTokens: bill.tokens.completion ?? completionTokens,
-  })
-  const low = bill.billed === 'yes' ? most.low : 0
-  return { low, high: most.high, source: most.high === null ? 'unknown' : 'bounded' }
+  const isCertain =
+    tariff.discount === 0 &&
+    !tariff.shown &&
+    !(tariff.heard && media.audioPrompt !== 0) &&
+    !(tariff.hourly && mayKeepAnHour) &&
+    (cachedPrompt ?? 0) + (cacheWrite ?? 0) <= promptTokens
+  const priced = isCertain ? pricedOf(tokens, tariff, utcMinutes) : null
+  if (priced !== null) return { low: priced.cost, high: priced.cost, source: 'computed' }
+  const range =
+    prompt === null
+      ? bound(tariff, {
+          promptTokens,
+          // The most that it can have been says nothing about the least.
+          fewestPromptTokens: 0,
+          utcMinutes,
+          maxCompletionTokens: completion ?? most.completionTokens,
+          media: true,
+        })
+      : span(
+          tariff,
+          { prompt, cachedPrompt, cacheWrite, completion, reasoning, mayKeepAnHour, ...media },
+          { maxCompletionTokens: most.completionTokens, utcMinutes },
+        )
+  const low = Math.floor(range.low * (1 - tariff.discount))
+  const high = range.high === null ? null : Math.ceil(range.high / (1 - tariff.discount))
+  return { low, high, source: high === null ? 'unknown' : low === high ? 'computed' : 'bounded' }
+}
+
+/** What holds whichever of two holds. */
+function either(one: Cost, other: Cost): Cost {
+  const low = Math.min(one.low, other.low)
+  const high = one.high === null || other.high === null ? null : Math.max(one.high, other.high)
+  return { low, high, source: high === null ? 'unknown' : low === high ? 'computed' : 'bounded' }
+}
+
+function added(cost: Cost, besides: Interval): Cost {
+  const low = cost.low + besides.low
+  if (cost.high === null || besides.high === null) return { low, high: null, source: 'unknown' }
+  const high = cost.high + besides.high
+  return { low, high, source: low === high ? cost.source : 'bounded' }
 }
 
 /** Where a part has no price of its own, any number of it gives the same sum: it is left with the rest. */
@@ -215,7 +316,7 @@ export function coldCost(tokens: Tokens, tariff: Tariff | null, utcMinutes: numb
   return { low: priced.cold, high: priced.cold, source: 'computed' }
 }
 
-export function costRecord(cost: Cost): CostRecord {
+export function costRecord(cost: Cost, unknownParts = 0): CostRecord {
   const exact = cost.low === cost.high
   const usd = cost.usd ?? toUsd(cost.low)
   return Object.freeze({
@@ -223,7 +324,24 @@ export function costRecord(cost: Cost): CostRecord {
     low: exact ? usd : toUsd(cost.low),
     high: exact ? usd : cost.high === null ? null : toUsd(cost.high),
     source: cost.source,
+    ...(unknownParts > 0 && { unknownParts }),
   })
+}
+
+/** The sum of several, and how many of the parts have no upper bound. */
+export function costSum(costs: readonly Cost[]): CostRecord {
+  return costRecord(sum(costs), costs.length > 1 ? costs.filter(({ high }) => high === null).length : 0)
+}
+
+/** Notes with what is odd about the tokens as they are told. */
+export function flagged(notes: BillNotes, tokens: Tokens): BillNotes {
+  const { prompt, cachedPrompt, cacheWrite, completion, reasoning, total } = tokens
+  const flags: UsageFlag[] = []
+  if (notes.replayed) flags.push('answer-cache')
+  if (prompt !== null && (cachedPrompt ?? 0) + (cacheWrite ?? 0) > prompt) flags.push('cache-exceeds-prompt')
+  if (completion !== null && (reasoning ?? 0) > completion) flags.push('reasoning-exceeds-completion')
+  if (prompt !== null && completion !== null && total !== prompt + completion) flags.push('total-differs')
+  return flags.length === 0 ? notes : { ...notes, flags: Object.freeze(flags) }
 }
 
 export function sumTokens(parts: readonly Tokens[]): Tokens {

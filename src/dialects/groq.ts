@@ -61,6 +61,11 @@ export const groq: Dialect = createDialect({
     cacheWrite: 0,
     reasoning: tokens.reasoning ?? (tokens.completion === null ? null : 0),
   }),
+  // `flex` costs what is usual; provisioned throughput is paid for by contract, not by the token.
+  notes: (notes, { body }) => {
+    const tier = body.service_tier === 'performance' ? 'performance' : null
+    return notes.tier === tier ? notes : { ...notes, tier }
+  },
   kind(error, status) {
     const { code, message, param } = error
     const words = typeof message === 'string' ? message : ''

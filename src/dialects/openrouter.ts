@@ -1,9 +1,11 @@
+import type { Reply } from '../answer.ts'
 import { type ChatMessage, type ChatRequest, needsOf, type OpenRouterPreferences } from '../chat.ts'
 import type { FailureKind } from '../failure.ts'
-import { amount, entry, type Fields, fields, isPresent } from '../fields.ts'
+import { amount, count, entry, type Fields, fields, isPresent } from '../fields.ts'
 import { marked } from '../marks.ts'
 import { clamp } from '../retry-after.ts'
 import { withToolIds } from '../tool-ids.ts'
+import type { BillNotes } from '../usage.ts'
 import { createDialect, type Dialect, OURS, present, put, type Target, translated } from './dialect.ts'
 import { openrouterCaching } from './openrouter-caching.ts'
 import { readableBy } from './openrouter-history.ts'
@@ -77,12 +79,34 @@ export const openrouter: Dialect = createDialect({
     const upstream = amount(fields(usage.cost_details)?.upstream_inference_cost)
     return upstream === null ? null : cost + upstream
   },
+  notes,
   kind,
   retryAfterMs(error) {
     const seconds = amount(fields(error.availability)?.retry_after)
     return seconds === null ? null : clamp(seconds * 1000)
   },
 })
+
+function notes(said: BillNotes, { usage, reply }: { readonly usage: Fields; readonly reply: Reply }): BillNotes {
+  const details = fields(usage.cost_details)
+  const cost = amount(usage.cost)
+  const prompt = amount(details?.upstream_inference_prompt_cost)
+  const completion = amount(details?.upstream_inference_completions_cost)
+  const ownKey = usage.is_byok === true
+  // What tokens cost is told apart from the sum; the rest is for what was done besides.
+  const rest = cost === null || prompt === null || completion === null || ownKey ? null : cost - prompt - completion
+  const searches = count((fields(usage.server_tool_use_details) ?? fields(usage.server_tool_use))?.web_search_requests)
+  return {
+    ...said,
+    besidesUsd: amount(details?.server_tool_cost) ?? (rest === null ? null : rest > ROUNDING ? rest : 0),
+    searches,
+    feeUsd: ownKey ? (cost ?? 0) : null,
+    replayed: reply.headers.get('x-openrouter-cache-status')?.toUpperCase() === 'HIT',
+  }
+}
+
+/** Hosts round what they charge; nothing that is done besides is as cheap. */
+const ROUNDING = 1e-5
 
 /** The slug that pins a host, from the name an answer carries. */
 export function hostOf(name: string): string {
