@@ -2,7 +2,7 @@ import type { Caching } from './caching.ts'
 import { frozen } from './frozen.ts'
 import { type Money, toUsd } from './money.ts'
 import type { Tariff } from './price.ts'
-import { chanceWarm, lived, type SessionHistory } from './stay.ts'
+import { chanceRead, chanceWarm, lived, type SessionHistory } from './stay.ts'
 import type { Tokens } from './usage.ts'
 
 /** An offer and, behind an aggregator, the host that runs it. */
@@ -133,11 +133,17 @@ function hasLost({ balance, history }: Pin): boolean {
   return history.turns >= PATIENCE && balance.paid > balance.saved
 }
 
-/** Whether writing to the cache is expected to pay: that what is written will be read before it is cold. */
-export function isWorthWriting(pin: Pin | null, { tariff, ttlMs }: { tariff: Tariff | null; ttlMs: number }): boolean {
+/**
+ * Whether writing to the cache is expected to pay: that what is written will be read before it is cold. `returning` is
+ * how likely there is a second call at all.
+ */
+export function isWorthWriting(
+  { pin, returning }: { readonly pin: Pin | null; readonly returning: number },
+  { tariff, ttlMs }: { readonly tariff: Tariff | null; readonly ttlMs: number },
+): boolean {
   if (tariff === null) return true
   const { input, cachedInput = input, cacheWrite = input } = tariff.base
-  const chance = chanceWarm(pin?.history ?? null, ttlMs)
+  const chance = pin === null ? returning * chanceWarm(null, ttlMs) : chanceRead(pin.history, ttlMs)
   // A session that has lost by it needs better prospects than one that has not.
   if (pin !== null && hasLost(pin) && chance < EVEN) return false
   return chance * (input - cachedInput) > cacheWrite - input

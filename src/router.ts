@@ -182,7 +182,7 @@ export function createRouter<
     const { at, policy, settings, request, facts, session, planning } = gathered
     const planned = makePlan(planning)
     const { plan, ways } = planned
-    const visit = session === null ? null : sessions.enter(session)
+    const visit = session === null ? null : sessions.enter(policy.task, session)
     const cancellation = createCancellation(given.signal, closing)
     const call: Call = {
       id: newId(options.random),

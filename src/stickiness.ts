@@ -132,6 +132,7 @@ function candidatesFor(planning: Planning, open: readonly Way[]): readonly Candi
 /** An aggregator that chooses by itself draws a host, the cheaper the likelier: by the inverse square of its price. */
 function drawn(hosts: readonly Candidate[]): SessionPlace {
   let weights = 0
+  let least = Number.POSITIVE_INFINITY
   let usd = 0
   let restUsd = 0
   for (const { place } of hosts) {
@@ -139,9 +140,12 @@ function drawn(hosts: readonly Candidate[]): SessionPlace {
     weights += weight
     usd += weight * (place.usd ?? 0)
     restUsd += weight * (place.restUsd ?? 0)
+    least = Math.min(least, place.restUsd ?? 0)
   }
   const { model, provider } = hosts[0]?.place ?? NOWHERE
-  return { model, provider, host: null, warm: false, cachedTokens: 0, usd: usd / weights, restUsd: restUsd / weights }
+  // Where all ask the same, the mean is not to fall a last bit below them.
+  const mean = Math.max(least, restUsd / weights)
+  return { model, provider, host: null, warm: false, cachedTokens: 0, usd: usd / weights, restUsd: mean }
 }
 
 const NOWHERE: Place = Object.freeze({ model: '', provider: '', host: null })

@@ -365,6 +365,18 @@ describe('marks for a cache that wants them', () => {
   })
 })
 
+test('where sessions hardly ever come back, the first call writes nothing any more', async () => {
+  const { router, sandbox } = await setUp()
+  const isMarked = () => JSON.stringify(sandbox.requests.at(-1)?.body).includes('"cache_control"')
+  await router.complete(CHAT, turn(1), { session: 'first' })
+  expect(isMarked()).toBe(true)
+  for (let n = 0; n < 20; n += 1) await router.complete(CHAT, turn(1), { session: `once-${n}` })
+  expect(isMarked()).toBe(false)
+  // Whoever does come back is worth it.
+  await router.complete(CHAT, turn(2), { session: 'first' })
+  expect(isMarked()).toBe(true)
+})
+
 describe('a history that goes somewhere else', () => {
   const thought: Loose = [
     { role: 'user', content: 'Hi' },
