@@ -1,17 +1,22 @@
-import { type Catalog, tariffOf } from './catalog.ts'
+import { type Asked, askedOf, type Catalog, type Offer } from './catalog.ts'
 import type { AttemptResult, Call } from './exchange.ts'
 import { type Cost, type Interval, sum, toUsd } from './money.ts'
 import type { Plan } from './plan.ts'
 import { sameHost } from './provider-rule.ts'
 import {
   type Alternative,
+  billedCache,
+  type Charged,
   cacheOf,
   coldCost,
-  costRecord,
+  costSum,
   type Drift,
+  isPrice,
   NO_CACHE,
+  NO_NOTES,
   NO_TOKENS,
   sumTokens,
+  tokenUsd,
   type UsageRecord,
 } from './usage.ts'
 import type { Outcome } from './walk.ts'
@@ -32,6 +37,7 @@ export function recordOf(settling: Settling): UsageRecord {
   const { call, plan, outcome, catalog } = settling
   const { attempts, won, last } = outcome
   const cost = sum(attempts.map((attempt) => attempt.cost))
+  const flags = new Set(attempts.flatMap(({ record }) => record.flags ?? NONE))
   const served = won?.answer?.model ?? null
   const totalMs = call.clock.now() - call.startedAt
   const completion = won?.record.tokens.completion ?? null
@@ -51,9 +57,9 @@ export function recordOf(settling: Settling): UsageRecord {
     host: last?.record.host ?? null,
     generationId: last?.record.generationId ?? null,
     tokens: attempts.length === 0 ? NO_TOKENS : sumTokens(attempts.map(({ record }) => record.tokens)),
-    cost: costRecord(cost),
-    cache:
-      won === null ? NO_CACHE : cacheOf(won.record.tokens, tariffOf(won.way.offer, won.record.host), call.utcMinutes),
+    ...(flags.size > 0 && { flags: Object.freeze([...flags]) }),
+    cost: costSum(attempts.map((attempt) => attempt.cost)),
+    cache: won === null ? NO_CACHE : billedCache(won.record.tokens, chargedFor(won, call)),
     alternatives: won === null ? NONE : alternativesTo(won, settling, cost),
     latency: Object.freeze({
       totalMs,
@@ -69,17 +75,80 @@ export function recordOf(settling: Settling): UsageRecord {
   })
 }
 
-/** The other ways of the plan, on this call's real tokens, with no cache to help them. */
+/** By whose prices an answer was paid for. */
+function chargedFor({ way, answer, record, cost }: AttemptResult, { utcMinutes }: Call): Charged {
+  const notes = answer?.notes ?? NO_NOTES
+  const aggregated = way.provider.dialect.supports.hosts
+  const { tariffs, sure }: Asked = askedOf(way.offer, { host: record.host, tier: notes.tier, aggregated })
+  return { tariffs, isSure: sure === 'exact' || !aggregated, cost, notes, utcMinutes }
+}
+
+/** Of the hosts behind one offer, the cheapest few are enough to see what was left on the table. */
+const MOST_HOSTS = 3
+
+/**
+ * The road not taken: the other ways of the plan, and of the hosts behind an aggregator, as far as their prices are
+ * known and the policy allows them, the cheapest; cheapest first. It assumes that they would have used the very same
+ * tokens, although another model's tokenizer counts the same text differently and another model answers at another
+ * length; that nothing would have come from a cache, not even what might have been warm there; and that they would
+ * have answered at the first attempt. Searches and files are left aside. What was paid is all of the call, failed
+ * attempts included.
+ */
 function alternativesTo(won: AttemptResult, { ways, call }: Settling, paid: Cost): readonly Alternative[] {
-  const found: Alternative[] = []
-  for (const { offer, step } of ways) {
-    const { model, provider, host } = step
-    if (model === won.way.step.model && provider === won.way.step.provider) continue
-    const cold = coldCost(won.record.tokens, offer.tariff, call.utcMinutes)
-    if (cold.high === null) continue
-    found.push(Object.freeze({ model, provider, host, usd: usd(cold), premiumUsd: usd(difference(paid, cold)) }))
+  const media = won.answer?.notes?.media ?? null
+  // Nothing was used: there is nothing to compare.
+  if (won.answer?.notes?.replayed === true) return NONE
+  const { tokens, host: served } = won.record
+  const found: { readonly cold: Cost; readonly alternative: Alternative }[] = []
+  const add = (way: Way, cold: Cost, host: string | null) => {
+    const { model, provider } = way.step
+    const alternative = { model, provider, host, usd: usd(cold), premiumUsd: usd(difference(paid, cold)) }
+    found.push({ cold, alternative: Object.freeze(alternative) })
   }
-  return Object.freeze(found)
+  const named = new Set<string>()
+  for (const way of ways) {
+    const { offer, step } = way
+    const isOwn = step.model === won.way.step.model && step.provider === won.way.step.provider
+    const hosts = hostsOf(way, call)
+    if (hosts.length === 0) {
+      if (isOwn) continue
+      const cold = coldCost(tokens, offer.tariff, call.utcMinutes, media)
+      if (cold.high !== null) add(way, cold, step.host)
+      continue
+    }
+    const cheapest = hosts
+      .filter(({ host }) => host !== null && !(isOwn && served !== null && sameHost(host, served)))
+      .map((offered) => ({ host: offered.host, cold: coldCost(tokens, offered.tariff, call.utcMinutes, media) }))
+      .filter(({ cold }) => cold.high !== null)
+      .sort((one, other) => one.cold.low - other.cold.low)
+      .slice(0, MOST_HOSTS)
+    for (const { host, cold } of cheapest) {
+      // Two ways may lead to one host.
+      const name = `${step.provider} ${step.model} ${host}`
+      if (!named.has(name)) add(way, cold, host)
+      named.add(name)
+    }
+  }
+  return Object.freeze(found.sort((one, other) => one.cold.low - other.cold.low).map(({ alternative }) => alternative))
+}
+
+/** The hosts at which a way may end, each with its own prices. None: they are not known, or not ours to tell. */
+function hostsOf({ offer, step, ranked }: Way, { policy, request }: Call): readonly Offer[] {
+  if (offer.hosts.length === 0) return NONE
+  const isNamed = (host: string) => step.hosts.some((name) => sameHost(name, host))
+  // Which of its hosts keep to a data rule or to preferences is only known to the aggregator.
+  const isOpen =
+    (step.hosts.length === 0 || step.othersAllowed) &&
+    policy.data.training !== 'deny' &&
+    policy.data.retention !== 'zero' &&
+    request.openrouter?.preferences === undefined &&
+    request.openrouter?.extra === undefined
+  return offer.hosts.filter(
+    ({ host }) =>
+      host !== null &&
+      (isOpen || isNamed(host)) &&
+      !ranked.avoided.some((avoided) => host === avoided || host.startsWith(`${avoided}/`)),
+  )
 }
 
 const NONE: readonly never[] = Object.freeze([])
@@ -95,12 +164,10 @@ function usd({ low, high }: Interval): { low: number; high: number | null } {
   return Object.freeze({ low: toUsd(low), high: high === null ? null : toUsd(high) })
 }
 
-/** A bill may differ from the list by rounding; beyond this it is another price. */
-const PRICE_TOLERANCE = 0.01
-
-function driftOf({ way, answer, cost, record }: AttemptResult, { catalog, call }: Settling): readonly Drift[] {
+function driftOf(result: AttemptResult, { catalog, call }: Settling): readonly Drift[] {
+  const { way, answer, record } = result
   const drifts: Drift[] = []
-  const { step, offer, provider } = way
+  const { step, provider } = way
   const served = answer?.model ?? null
   if (served !== null && !provider.dialect.isRouter(step.wireModel)) {
     const model = canonical(served, catalog)
@@ -112,13 +179,16 @@ function driftOf({ way, answer, cost, record }: AttemptResult, { catalog, call }
   if (step.host !== null && host !== null && !step.hosts.some((planned) => sameHost(planned, host))) {
     drifts.push(Object.freeze({ kind: 'host', planned: step.hosts.join(', '), served: host }))
   }
-  const listed = tariffOf(offer, host)
-  if (cost.source === 'reported' && listed !== null) {
-    const { coldUsd, discountUsd } = cacheOf(record.tokens, listed, call.utcMinutes)
-    const computed = coldUsd === null || discountUsd === null ? null : coldUsd - discountUsd
-    const billed = toUsd(cost.low)
-    if (computed !== null && Math.abs(billed - computed) > PRICE_TOLERANCE * Math.max(computed, billed)) {
-      drifts.push(Object.freeze({ kind: 'price', planned: `$${computed}`, served: `$${billed}` }))
+  const charged = chargedFor(result, call)
+  const billed = tokenUsd(charged)
+  if (billed !== null) {
+    const listed = charged.tariffs.flatMap((tariff) => {
+      const { coldUsd, discountUsd } = cacheOf(record.tokens, tariff, call.utcMinutes, charged.notes.media)
+      return coldUsd === null || discountUsd === null ? [] : [coldUsd - discountUsd]
+    })
+    const [planned] = listed
+    if (planned !== undefined && !listed.some((computed) => isPrice(computed, billed))) {
+      drifts.push(Object.freeze({ kind: 'price', planned: `$${planned}`, served: `$${billed}` }))
     }
   }
   return drifts.length === 0 ? NONE : Object.freeze(drifts)

@@ -163,6 +163,8 @@ export interface UsageRecord {
   readonly pin: PinState
   readonly pinBecause: string
   readonly drift: readonly Drift[]
+  /** When the provider's own look-up has narrowed it, ISO; left out: it has not. */
+  readonly reconciledAt?: string
   readonly metadata: Readonly<Record<string, string>>
 }
 
@@ -266,7 +268,7 @@ function added(cost: Cost, besides: Interval): Cost {
 const PRICED_ALIKE = 0
 
 /** The price of known tokens; `null` when what they are is not known well enough. */
-function pricedOf(tokens: Tokens, tariff: Tariff, utcMinutes: number): Priced | null {
+function pricedOf(tokens: Tokens, tariff: Tariff, utcMinutes: number, media: MediaTokens | null = null): Priced | null {
   const { prompt, completion } = tokens
   if (prompt === null || completion === null) return null
   // A provider that says nothing of a cache that has its own price leaves the cost open.
@@ -281,13 +283,27 @@ function pricedOf(tokens: Tokens, tariff: Tariff, utcMinutes: number): Priced | 
       cachedPrompt: tokens.cachedPrompt ?? PRICED_ALIKE,
       cacheWrite: tokens.cacheWrite ?? PRICED_ALIKE,
       reasoning: tokens.reasoning ?? PRICED_ALIKE,
+      ...(media !== null && (tariff.heard || tariff.shown) && mediaOf(media)),
     },
     utcMinutes,
   )
 }
 
-export function cacheOf(tokens: Tokens, tariff: Tariff | null, utcMinutes: number): CacheRecord {
-  const priced = tariff === null ? null : pricedOf(tokens, tariff, utcMinutes)
+function mediaOf({ audioPrompt, audioCompletion, imageCompletion }: MediaTokens) {
+  return {
+    audioPrompt: audioPrompt ?? 0,
+    audioCompletion: audioCompletion ?? 0,
+    imageCompletion: imageCompletion ?? 0,
+  }
+}
+
+export function cacheOf(
+  tokens: Tokens,
+  tariff: Tariff | null,
+  utcMinutes: number,
+  media: MediaTokens | null = null,
+): CacheRecord {
+  const priced = tariff === null ? null : pricedOf(tokens, tariff, utcMinutes, media)
   if (priced === null) return NO_CACHE
   return Object.freeze({ discountUsd: toUsd(priced.discount), coldUsd: toUsd(priced.cold), source: 'computed' })
 }
@@ -304,16 +320,82 @@ export function cacheUse(
   return { saved: both.discount - written.discount, paid: -written.discount }
 }
 
+/** A bill may differ from the list by rounding; beyond this it is another price. */
+export const PRICE_TOLERANCE = 0.01
+
+/** What is known of the price of one answer. */
+export interface Charged {
+  /** The price lists of which one was charged, if that is sure. */
+  readonly tariffs: readonly Tariff[]
+  readonly isSure: boolean
+  readonly cost: Cost
+  readonly notes: BillNotes
+  readonly utcMinutes: number
+}
+
+/**
+ * What the cache saved or cost, at the prices of whoever answered. Where the bill is told, it is also the judge of the
+ * prices: a list that does not come to the bill says nothing about what the cache saved there.
+ */
+export function billedCache(tokens: Tokens, charged: Charged): CacheRecord {
+  const { tariffs, isSure, cost, notes, utcMinutes } = charged
+  const billed = tokenUsd(charged)
+  if (billed === null) {
+    const [only = null] = tariffs
+    return isSure && tariffs.length === 1 && cost.low === cost.high ? cacheOf(tokens, only, utcMinutes) : NO_CACHE
+  }
+  for (const tariff of tariffs) {
+    const cache = cacheOf(tokens, tariff, utcMinutes, notes.media)
+    if (cache.coldUsd === null || cache.discountUsd === null) continue
+    if (isPrice(cache.coldUsd - cache.discountUsd, billed)) return cache
+  }
+  // Where no cache had a part in it, its prices do not matter.
+  if (tokens.cachedPrompt !== 0 || tokens.cacheWrite !== 0) return NO_CACHE
+  return Object.freeze({ discountUsd: 0, coldUsd: billed, source: 'computed' })
+}
+
+/** What the bill says that the tokens cost; `null`: nothing. */
+export function tokenUsd({ cost, notes }: Pick<Charged, 'cost' | 'notes'>): number | null {
+  if (cost.source !== 'reported') return null
+  return Math.max(0, toUsd(cost.low) - (notes.besidesUsd ?? 0) - (notes.feeUsd ?? 0))
+}
+
+/** Whether a bill is what a list comes to. */
+export function isPrice(listed: number, billed: number): boolean {
+  return Math.abs(billed - listed) <= PRICE_TOLERANCE * Math.max(listed, billed)
+}
+
 export const NO_CACHE: CacheRecord = Object.freeze({ discountUsd: null, coldUsd: null, source: 'unknown' })
 
 /** What the same tokens would have cost elsewhere, with no cache to read from. */
-export function coldCost(tokens: Tokens, tariff: Tariff | null, utcMinutes: number): Cost {
-  const { prompt, completion } = tokens
+export function coldCost(
+  tokens: Tokens,
+  tariff: Tariff | null,
+  utcMinutes: number,
+  media: MediaTokens | null = null,
+): Cost {
+  const { prompt, completion, reasoning } = tokens
   if (tariff === null || prompt === null || completion === null) return UNKNOWN
-  if (tokens.reasoning === null && tariff.reasoned) return UNKNOWN
-  const reasoning = tokens.reasoning ?? PRICED_ALIKE
-  const priced = price(tariff, { prompt, completion, cachedPrompt: 0, cacheWrite: 0, reasoning }, utcMinutes)
-  return { low: priced.cold, high: priced.cold, source: 'computed' }
+  const cold = (thoughts: number) =>
+    price(
+      tariff,
+      {
+        prompt,
+        completion,
+        cachedPrompt: 0,
+        cacheWrite: 0,
+        reasoning: thoughts,
+        ...(media !== null && (tariff.heard || tariff.shown) && mediaOf(media)),
+      },
+      utcMinutes,
+    ).cold
+  if (reasoning !== null || !tariff.reasoned) {
+    const usd = cold(reasoning ?? PRICED_ALIKE)
+    return { low: usd, high: usd, source: 'computed' }
+  }
+  const [one, other] = [cold(0), cold(completion)]
+  const [low, high] = [Math.min(one, other), Math.max(one, other)]
+  return { low, high, source: low === high ? 'computed' : 'bounded' }
 }
 
 export function costRecord(cost: Cost, unknownParts = 0): CostRecord {

@@ -229,9 +229,13 @@ describe('the cache', () => {
     const unknown = { discountUsd: null, coldUsd: null, source: 'unknown' }
     expect(cacheOf(NO_TOKENS, null, 0)).toEqual(unknown)
     expect(cacheOf(UNKNOWN_TOKENS, tariff({ input: 1, output: 1 }), 0)).toEqual(unknown)
-    expect(
-      coldCost({ ...NO_TOKENS, reasoning: null }, tariff({ input: 1, output: 1, reasoning: 2 }), 0).high,
-    ).toBeNull()
+    const priced = tariff({ input: 1, output: 1, reasoning: 2 })
+    expect(coldCost(UNKNOWN_TOKENS, priced, 0).high).toBeNull()
+    expect(coldCost({ ...NO_TOKENS, completion: 100, reasoning: null }, priced, 0)).toEqual({
+      low: fromUsd(0.0001),
+      high: fromUsd(0.0002),
+      source: 'bounded',
+    })
   })
 })
 
