@@ -23,11 +23,10 @@ export interface SavedQuantiles {
   readonly marks: readonly (readonly [mark: number, count: number])[]
 }
 
-/** The same as bare data, for those who keep thousands: marks in order, and beside each how many fell on it. */
-export interface Histogram {
-  readonly marks: number[]
-  readonly counts: number[]
-}
+/**
+ * The same as bare data, for those who keep thousands: a mark and how many fell on it, in turn, the lowest mark first.
+ */
+export type Histogram = number[]
 
 /** How far an answer may be from the exact one, in parts of it. */
 export const RELATIVE_ERROR = 0.01
@@ -51,70 +50,69 @@ function middleOf(mark: number): number {
   return mark === MARK_OF_ZERO ? 0 : (2 * GROWTH ** mark) / (GROWTH + 1)
 }
 
-export function emptyHistogram(): Histogram {
-  return { marks: [], counts: [] }
-}
-
-/** `times` below 0 takes back. */
-export function count(histogram: Histogram, mark: number, times: number): void {
-  const { marks, counts } = histogram
-  const place = placeOf(marks, mark)
-  if (marks[place] !== mark) {
-    marks.splice(place, 0, mark)
-    counts.splice(place, 0, times)
-    return
+/** `times` below 0 takes back. Gives the histogram, which is a new one where there was none. */
+export function count(histogram: Histogram | null, mark: number, times: number): Histogram {
+  // Most of those who keep thousands see one value: room for one is all that it gets.
+  if (histogram === null) return [mark, times]
+  const place = placeOf(histogram, mark)
+  if (histogram[place] !== mark) {
+    histogram.splice(place, 0, mark, times)
+    return histogram
   }
-  const left = (counts[place] ?? Number.NaN) + times
-  if (left !== 0) {
-    counts[place] = left
-    return
-  }
-  marks.splice(place, 1)
-  counts.splice(place, 1)
+  const left = at(histogram, place + 1) + times
+  if (left === 0) histogram.splice(place, 2)
+  else histogram[place + 1] = left
+  return histogram
 }
 
-export function countAll(histogram: Histogram, other: Histogram): void {
-  for (const [index, mark] of other.marks.entries()) count(histogram, mark, other.counts[index] ?? Number.NaN)
+export function countAll(histogram: Histogram | null, other: Histogram | null): Histogram | null {
+  if (other === null) return histogram
+  if (histogram === null) return other.slice()
+  for (let place = 0; place < other.length; place += 2) count(histogram, at(other, place), at(other, place + 1))
+  return histogram
 }
 
-export function sizeOf({ counts }: Histogram): number {
-  return counts.reduce((total, times) => total + times, 0)
+export function sizeOf(histogram: Histogram | null): number {
+  let size = 0
+  for (let place = 1; histogram !== null && place < histogram.length; place += 2) size += at(histogram, place)
+  return size
 }
 
-export function quantileOf(histogram: Histogram, q: number): number | null {
+export function quantileOf(histogram: Histogram | null, q: number): number | null {
   const size = sizeOf(histogram)
-  if (size <= 0 || Number.isNaN(q)) return null
+  if (histogram === null || size <= 0 || Number.isNaN(q)) return null
   const rank = Math.floor(Math.min(Math.max(q, 0), 1) * (size - 1))
-  let below = 0
-  for (const [index, times] of histogram.counts.entries()) {
-    below += times
-    if (below > rank) return middleOf(histogram.marks[index] ?? Number.NaN)
-  }
-  return null
+  let place = 0
+  for (let below = at(histogram, 1); below <= rank; below += at(histogram, place + 1)) place += 2
+  return middleOf(at(histogram, place))
+}
+
+function at(histogram: Histogram, place: number): number {
+  return histogram[place] ?? Number.NaN
 }
 
 /** Where a mark stands, or would stand. */
-function placeOf(marks: readonly number[], mark: number): number {
+function placeOf(histogram: Histogram, mark: number): number {
   let low = 0
-  let high = marks.length
+  let high = histogram.length / 2
   while (low < high) {
     const middle = (low + high) >>> 1
-    if ((marks[middle] ?? Number.NaN) < mark) low = middle + 1
+    if (at(histogram, 2 * middle) < mark) low = middle + 1
     else high = middle
   }
-  return low
+  return 2 * low
 }
 
 /** `saved` is what `toJSON` gave; what cannot have come from there is left out. */
 export function createQuantiles(saved?: SavedQuantiles): Quantiles {
-  const histogram = emptyHistogram()
+  let histogram: Histogram | null = null
   for (const [mark, times] of saved?.marks ?? []) {
     const isMark = Number.isInteger(mark) && mark >= MARK_OF_ZERO && mark <= HIGHEST_MARK
-    if (isMark && Number.isSafeInteger(times) && times > 0) count(histogram, mark, times)
+    if (isMark && Number.isSafeInteger(times) && times > 0) histogram = count(histogram, mark, times)
   }
   const note = (value: number, times: number) => {
     const mark = markOf(value)
-    if (mark !== null) count(histogram, mark, times)
+    if (mark !== null) histogram = count(histogram, mark, times)
   }
   return Object.freeze<Quantiles>({
     add: (value) => note(value, 1),
@@ -124,11 +122,13 @@ export function createQuantiles(saved?: SavedQuantiles): Quantiles {
       return sizeOf(histogram)
     },
     merge(other) {
-      for (const [mark, times] of other.toJSON().marks) count(histogram, mark, times)
+      for (const [mark, times] of other.toJSON().marks) histogram = count(histogram, mark, times)
     },
-    toJSON: () => ({
-      v: 1,
-      marks: histogram.marks.map((mark, index) => [mark, histogram.counts[index] ?? Number.NaN] as const),
-    }),
+    toJSON() {
+      const marks: (readonly [number, number])[] = []
+      for (let place = 0; histogram !== null && place < histogram.length; place += 2)
+        marks.push([at(histogram, place), at(histogram, place + 1)])
+      return { v: 1, marks }
+    },
   })
 }

@@ -1,6 +1,6 @@
 import type { FailureKind } from './failure.ts'
 import { type CostSource, fromUsd, toUsd } from './money.ts'
-import { count, countAll, emptyHistogram, type Histogram, markOf, quantileOf, sizeOf } from './quantiles.ts'
+import { count, countAll, type Histogram, markOf, quantileOf, sizeOf } from './quantiles.ts'
 import type { AttemptRecord, CostRecord, Drift, Role, Tokens, UsageRecord } from './usage.ts'
 
 /** A sum of which parts may be missing: `unknown` says of how many attempts nobody knows the count. */
@@ -147,9 +147,10 @@ export interface Sums {
   failures: Map<FailureKind, number> | null
   attemptFailures: Map<FailureKind, number> | null
   drifts: Map<Drift['kind'], number> | null
-  readonly firstTokenMs: Histogram
-  readonly totalMs: Histogram
-  readonly tokensPerSecond: Histogram
+  /** `null` while there are none. */
+  firstTokenMs: Histogram | null
+  totalMs: Histogram | null
+  tokensPerSecond: Histogram | null
 }
 
 /** What one record, or a part of one, adds to a tally: worked out once, however many tallies it goes into. */
@@ -157,7 +158,8 @@ export interface Measures {
   readonly figures: number[]
   failure: FailureKind | null
   readonly attemptFailures: FailureKind[]
-  readonly drifts: readonly Drift[]
+  drifts: readonly Drift[]
+  /** As marks of a histogram. */
   firstTokenMs: number | null
   totalMs: number | null
   tokensPerSecond: number | null
@@ -169,9 +171,9 @@ export function emptySums(): Sums {
     failures: null,
     attemptFailures: null,
     drifts: null,
-    firstTokenMs: emptyHistogram(),
-    totalMs: emptyHistogram(),
-    tokensPerSecond: emptyHistogram(),
+    firstTokenMs: null,
+    totalMs: null,
+    tokensPerSecond: null,
   }
 }
 
@@ -179,24 +181,36 @@ function zeros(): number[] {
   return NO_FIGURES.slice()
 }
 
-const NO_FIGURES: readonly number[] = Array.from({ length: AT.end }, () => 0)
+/** Filled with halves at first, so that the engine keeps these numbers as they are and not each in a box. */
+const NO_FIGURES: readonly number[] = Array.from({ length: AT.end }, () => 0.5).fill(0)
 const NO_DRIFTS: readonly Drift[] = Object.freeze([])
 
-function none(drifts: readonly Drift[]): Measures {
+export function emptyMeasures(): Measures {
   return {
     figures: zeros(),
     failure: null,
     attemptFailures: [],
-    drifts,
+    drifts: NO_DRIFTS,
     firstTokenMs: null,
     totalMs: null,
     tokensPerSecond: null,
   }
 }
 
-/** All of a record. */
-export function measure(record: UsageRecord): Measures {
-  const measures = measureCall(record)
+function emptied(measures: Measures): Measures {
+  measures.figures.fill(0)
+  measures.failure = null
+  measures.attemptFailures.length = 0
+  measures.drifts = NO_DRIFTS
+  measures.firstTokenMs = null
+  measures.totalMs = null
+  measures.tokensPerSecond = null
+  return measures
+}
+
+/** All of a record. `into`: measures that nobody needs any more, for those who measure thousands in a second. */
+export function measure(record: UsageRecord, into = emptyMeasures()): Measures {
+  const measures = measureCall(record, into)
   const { attempts, tokens, cost } = record
   for (const attempt of attempts) takeAttempt(measures, attempt)
   // A record of which only the sums were kept.
@@ -205,10 +219,11 @@ export function measure(record: UsageRecord): Measures {
 }
 
 /** What belongs to the call as a whole: without its attempts, and so without tokens and cost. */
-export function measureCall(record: UsageRecord): Measures {
+export function measureCall(record: UsageRecord, into = emptyMeasures()): Measures {
   const { outcome, attempts, drift, latency } = record
-  const measures = none(drift)
+  const measures = emptied(into)
   const { figures } = measures
+  measures.drifts = drift
   figures[AT.calls] = 1
   if (drift.length > 0) figures[AT.drifted] = 1
   if (attempts.some(({ role }) => role === 'failover')) figures[AT.failovers] = 1
@@ -225,8 +240,8 @@ export function measureCall(record: UsageRecord): Measures {
   return measures
 }
 
-export function measureAttempt(attempt: AttemptRecord): Measures {
-  const measures = none(NO_DRIFTS)
+export function measureAttempt(attempt: AttemptRecord, into = emptyMeasures()): Measures {
+  const measures = emptied(into)
   takeAttempt(measures, attempt)
   return measures
 }
@@ -329,9 +344,9 @@ export function take(sums: Sums, measures: Measures, times: 1 | -1): void {
   if (failure !== null) sums.failures = counted(sums.failures, failure, times)
   for (const kind of attemptFailures) sums.attemptFailures = counted(sums.attemptFailures, kind, times)
   for (const { kind } of drifts) sums.drifts = counted(sums.drifts, kind, times)
-  if (firstTokenMs !== null) count(sums.firstTokenMs, firstTokenMs, times)
-  if (totalMs !== null) count(sums.totalMs, totalMs, times)
-  if (tokensPerSecond !== null) count(sums.tokensPerSecond, tokensPerSecond, times)
+  if (firstTokenMs !== null) sums.firstTokenMs = count(sums.firstTokenMs, firstTokenMs, times)
+  if (totalMs !== null) sums.totalMs = count(sums.totalMs, totalMs, times)
+  if (tokensPerSecond !== null) sums.tokensPerSecond = count(sums.tokensPerSecond, tokensPerSecond, times)
 }
 
 export function merge(sums: Sums, other: Sums): void {
@@ -340,9 +355,9 @@ export function merge(sums: Sums, other: Sums): void {
   for (const [kind, times] of other.attemptFailures ?? NOTHING)
     sums.attemptFailures = counted(sums.attemptFailures, kind, times)
   for (const [kind, times] of other.drifts ?? NOTHING) sums.drifts = counted(sums.drifts, kind, times)
-  countAll(sums.firstTokenMs, other.firstTokenMs)
-  countAll(sums.totalMs, other.totalMs)
-  countAll(sums.tokensPerSecond, other.tokensPerSecond)
+  sums.firstTokenMs = countAll(sums.firstTokenMs, other.firstTokenMs)
+  sums.totalMs = countAll(sums.totalMs, other.totalMs)
+  sums.tokensPerSecond = countAll(sums.tokensPerSecond, other.tokensPerSecond)
 }
 
 const NOTHING: readonly never[] = Object.freeze([])
@@ -482,7 +497,7 @@ function sourceOf(figures: readonly number[], index: number): Range & { readonly
   })
 }
 
-function percentiles(histogram: Histogram): Percentiles {
+function percentiles(histogram: Histogram | null): Percentiles {
   return Object.freeze({
     count: sizeOf(histogram),
     p50: quantileOf(histogram, 0.5),
