@@ -13,6 +13,7 @@ const ROUTER: Readonly<Record<string, Expectation>> = {
   defaults: expected('an object of request settings', (value) => fields(value) !== undefined),
   catalog: expected('{ models, prices }', (value) => fields(value) !== undefined),
   sinks: expected('a list of functions', (value) => Array.isArray(value) && value.every(A_FUNCTION.holds)),
+  reconcile: expected('"unknown" or "off"', (value) => value === 'unknown' || value === 'off'),
   on: A_FUNCTION,
   budgets: expected("a list such as [{ usd: 5, per: 'day' }]", Array.isArray),
   store: expected('a store such as memoryStore()', isStore),

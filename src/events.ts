@@ -58,6 +58,10 @@ export type RouterEvent =
   | { readonly type: 'store-trouble'; readonly state: 'down' | 'back'; readonly error: string | null }
   | { readonly type: 'drift'; readonly call: string; readonly drift: Drift }
   | { readonly type: 'call-end'; readonly call: string; readonly usage: UsageRecord }
+  /** A provider's own look-up has narrowed a record. */
+  | { readonly type: 'reconciled'; readonly call: string; readonly usage: UsageRecord }
+  /** A sink is too slow, and records for it are dropped from now on (`drops: null`), or were until now. */
+  | { readonly type: 'sink-dropped'; readonly sink: number; readonly drops: number | null }
   /** A listener, a sink or a rule threw or took too long: told once for each, and never in the way of a call. */
   | { readonly type: 'listener-failed'; readonly what: Hook; readonly error: string }
 

@@ -30,7 +30,7 @@ export type { CallOptions } from './gather.ts'
 export type { StreamEvent } from './glue.ts'
 export type { Headroom } from './headroom.ts'
 export type { HealthReport, OfferHealth } from './health.ts'
-export type { Ledger } from './ledger.ts'
+export type { Ledger, LedgerBy, LedgerRow, LedgerSummary, SummaryOptions } from './ledger.ts'
 export type { ListedHost, ListedModel, Listing } from './listing.ts'
 export {
   cheapest,
@@ -58,7 +58,9 @@ export {
   type ProviderRule,
   type RankedOffer,
 } from './provider-rule.ts'
-export { type BoundSession, createRouter, type Router, type RouterOptions, type Sink } from './router.ts'
+export type { ReconcileOptions } from './reconcile.ts'
+export { type BoundSession, createRouter, type Router, type RouterOptions } from './router.ts'
+export type { Sink } from './sinks.ts'
 export type { SpendingBudget } from './spending.ts'
 export { type SessionHistory, type SessionPlace, type SessionRule, whilePaying, whileWarm } from './stay.ts'
 export type { CatalogOptions } from './stock.ts'

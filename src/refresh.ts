@@ -1,11 +1,10 @@
-import { type Cancellation, createCancellation } from './cancellation.ts'
+import type { Cancellation } from './cancellation.ts'
 import type { Catalog } from './catalog.ts'
 import { type Clock, isoTime } from './clock.ts'
 import { RouterError } from './errors.ts'
-import { kindOfStatus } from './failure.ts'
+import { inquire } from './inquiry.ts'
 import { type ListedHost, type ListedModel, readHosts, readListing } from './listing.ts'
 import type { Provider } from './provider.ts'
-import { type Await, discard, readText, TooLarge } from './wires/wire.ts'
 
 export interface RefreshOptions {
   /** Models whose per-host prices are wanted too, by any of their names. */
@@ -25,8 +24,7 @@ interface Around {
   readonly closing: Cancellation
 }
 
-const MOST_BYTES = 32 * 1024 * 1024
-const LONGEST = 30_000
+const UNCHANGED = 'its list stays as it was'
 
 /** Asks each provider for its own list. */
 export async function refresh(around: Around, options: RefreshOptions): Promise<Refreshed> {
@@ -45,7 +43,7 @@ export async function refresh(around: Around, options: RefreshOptions): Promise<
         for (const { wireModel, list } of hosts) catalog.putHosts(provider.name, wireModel, { date, list })
         return [provider.name, { models: models.length }] as const
       } catch (error) {
-        return [provider.name, { error: RouterError.is(error) ? error : unreachable(provider) }] as const
+        return [provider.name, { error: asRouterError(error, provider) }] as const
       }
     }),
   )
@@ -53,9 +51,9 @@ export async function refresh(around: Around, options: RefreshOptions): Promise<
 }
 
 async function listOf(provider: Provider, around: Around, signal?: AbortSignal): Promise<readonly ListedModel[]> {
-  const models = readListing(await ask(provider, '/models', around, signal))
+  const models = readListing(await inquire(provider, '/models', { ...around, signal, otherwise: UNCHANGED }))
   if (models.length > 0) return models
-  const message = `${provider.name}/models named no model: its list stays as it was`
+  const message = `${provider.name}/models named no model: ${UNCHANGED}`
   throw new RouterError(message, { kind: 'bad-response' })
 }
 
@@ -70,50 +68,11 @@ async function hostsOf(
   const offer = 'model' in found ? around.catalog.offer(provider.name, found.model.id) : null
   const wireModel = offer?.wireModel ?? model
   const path = `/models/${wireModel.split('/').map(encodeURIComponent).join('/')}/endpoints`
-  return { wireModel, list: readHosts(await ask(provider, path, around, signal)) }
+  return { wireModel, list: readHosts(await inquire(provider, path, { ...around, signal, otherwise: UNCHANGED })) }
 }
 
-async function ask(
-  provider: Provider,
-  path: string,
-  { clock, closing }: Around,
-  signal?: AbortSignal,
-): Promise<unknown> {
-  const controller = new AbortController()
-  const cancellation = createCancellation(signal, closing)
-  const stopTimer = clock.timer(LONGEST, () => cancellation.cancel(undefined))
-  cancellation.listen(() => controller.abort())
-  const until: Await = (step) =>
-    new Promise((resolve, reject) => {
-      cancellation.listen(reject)
-      step.then(resolve, reject)
-    })
-  try {
-    const reply = await until(provider.send({ method: 'GET', path, signal: controller.signal }))
-    if (reply.status !== 200) {
-      discard(reply)
-      const kind = kindOfStatus(reply.status)
-      throw new RouterError(`${provider.name}${path} answered ${reply.status}: its list stays as it was`, { kind })
-    }
-    return JSON.parse(await readText(reply, { most: MOST_BYTES, until }))
-  } catch (error) {
-    if (RouterError.is(error)) throw error
-    if (error instanceof SyntaxError) {
-      const message = `${provider.name}${path} did not answer with JSON: its list stays as it was`
-      throw new RouterError(message, { kind: 'bad-response' })
-    }
-    if (error instanceof TooLarge) {
-      const message = `${provider.name}${path} answered with more than ${MOST_BYTES} bytes: its list stays as it was`
-      throw new RouterError(message, { kind: 'bad-response' })
-    }
-    throw unreachable(provider)
-  } finally {
-    stopTimer()
-    cancellation.release()
-  }
-}
-
-function unreachable({ name }: Provider): RouterError {
-  const message = `${name} could not be asked for its models: its list stays as it was; check the network and the base URL`
-  return new RouterError(message, { kind: 'unreachable' })
+/** A catalogue that cannot take a list over throws what it throws: nobody's list is lost for it. */
+function asRouterError(error: unknown, { name }: Provider): RouterError {
+  if (RouterError.is(error)) return error
+  return new RouterError(`${name}'s list could not be taken over: ${UNCHANGED}`, { kind: 'bad-response' })
 }

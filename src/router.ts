@@ -1,4 +1,5 @@
 import { openAttempt } from './attempt.ts'
+import { createBooks } from './books.ts'
 import { createCancellation } from './cancellation.ts'
 import { type Catalog, createCatalog } from './catalog.ts'
 import type { Input, RequestSettings } from './chat.ts'
@@ -24,18 +25,18 @@ import type { Plan } from './plan.ts'
 import { makePlan, type Planned, waysTo } from './planner.ts'
 import { type Limits, type Policy, policyOf, type TaskPolicy, tightened } from './policy.ts'
 import type { Provider } from './provider.ts'
+import type { ReconcileOptions } from './reconcile.ts'
 import { type Refreshed, type RefreshOptions, refresh } from './refresh.ts'
 import { repin } from './repin.ts'
 import { run } from './runner.ts'
 import { recordOf } from './settle.ts'
+import type { Sink } from './sinks.ts'
 import { checkedBudgets, type SpendingBudget } from './spending.ts'
 import { type CatalogOptions, stock } from './stock.ts'
 import type { Store } from './stores/store.ts'
 import type { AttemptRecord, UsageRecord } from './usage.ts'
 import { createWalk, type Outcome } from './walk.ts'
 import { offerKey, type Way } from './way.ts'
-
-export type Sink = (record: UsageRecord) => void | Promise<void>
 
 export interface RouterOptions<Providers extends readonly Provider[], Tasks> {
   /** Default: every built-in provider whose key is in the environment. Their order is the default preference. */
@@ -50,6 +51,11 @@ export interface RouterOptions<Providers extends readonly Provider[], Tasks> {
   readonly catalog?: CatalogOptions
   /** Each gets every usage record; what it throws stops nobody. */
   readonly sinks?: readonly Sink[]
+  /**
+   * `unknown`: what a call has cost that did not say so, as aborted streams do not, is looked up beside the calls where
+   * the provider keeps a record of it; default `off`.
+   */
+  readonly reconcile?: 'unknown' | 'off'
   readonly on?: Listener
   /** Where sessions are kept, and what several processes share; default: in this process. */
   readonly store?: Store
@@ -99,6 +105,11 @@ export interface Router<Task extends string = string> {
   session(id: string, options?: CallOptions): BoundSession<Task>
   readonly catalog: RouterCatalog
   readonly ledger: Ledger
+  /**
+   * Asks the provider what a call was really billed, where it keeps a record of it (OpenRouter does): the record as it is
+   * narrowed, in the ledger and once more for the sinks, under the same id. A record that was narrowed stays as it is.
+   */
+  reconcile(record: UsageRecord | string, options?: ReconcileOptions): Promise<UsageRecord>
   /** How the offers that were asked have been, and what is left of their limits: a snapshot. */
   health(): HealthReport
   on(listener: Listener): () => void
@@ -142,6 +153,8 @@ export function createRouter<
   const paces = createPaces()
   const closing = createCancellation()
   const running = new Set<Promise<unknown>>()
+  const looksUp = options.reconcile === 'unknown'
+  const books = createBooks({ ledger, sinks, events, providers, clock, closing, looksUp, tracked })
   const adHoc = new WeakMap<object, Policy>()
   const loaded = stock(catalog, { providers, given: options.catalog, day: isoTime(clock.date()).slice(0, 10) })
   // Whoever waits for it hears of a failure; nobody else has to.
@@ -253,12 +266,7 @@ export function createRouter<
       for (const { way, record } of outcome.attempts) notePace(way, record, how)
       paces.note(offerKey(offer), { tokensPerSecond: usage.latency.tokensPerSecond, firstMs: null })
     }
-    ledger.note(usage)
-    if (events.heard) {
-      for (const drift of usage.drift) events.emit({ type: 'drift', call: call.id, drift })
-      events.emit({ type: 'call-end', call: call.id, usage })
-    }
-    for (const sink of sinks) feed(sink, usage)
+    books.note(usage)
     return usage
   }
 
@@ -270,19 +278,10 @@ export function createRouter<
     paces.note(paceKey(way, how), { tokensPerSecond: null, firstMs })
   }
 
-  function feed(sink: Sink, usage: UsageRecord): void {
-    const report = (error: unknown) => events.report('sink', sink, error)
-    try {
-      tracked(Promise.resolve(sink(usage))).catch(report)
-    } catch (error) {
-      report(error)
-    }
-  }
-
   /** A call that ends may still feed its sinks. */
   async function drained(): Promise<void> {
     while (running.size > 0) await Promise.all(running)
-    await keeping.drained()
+    await Promise.all([books.drained(), keeping.drained()])
   }
 
   /** Kept until it is over, so that `close` can wait for it. */
@@ -323,6 +322,7 @@ export function createRouter<
       },
     }),
     ledger,
+    reconcile: (record: UsageRecord | string, given?: ReconcileOptions) => tracked(books.reconcile(record, given)),
     health: () => health.report(clock.now()),
     on: events.on,
     ready: () => loaded,

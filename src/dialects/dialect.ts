@@ -58,8 +58,22 @@ export interface Dialect {
   readonly streaming: Readonly<Record<string, unknown>>
   /** Headers that depend on the request; `null` for none. */
   headers(request: ChatRequest, target: Target): Record<string, string> | null
+  /** The provider's own record of an answer, for a bill that was not told with it; `null`: it keeps none. */
+  readonly generation: { path(id: string): string; read(body: unknown): Generation | null } | null
   read(body: unknown, reply: Reply): Reading
   fail(body: unknown, reply: Reply): Failure
+}
+
+/** What was billed for one answer, as the provider remembers it. */
+export interface Generation {
+  readonly usd: number | null
+  /** + was saved by reading from the cache, − was paid for writing to it. */
+  readonly discountUsd: number | null
+  readonly host: string | null
+  readonly prompt: number | null
+  readonly cachedPrompt: number | null
+  readonly completion: number | null
+  readonly reasoning: number | null
 }
 
 /** Where a dialect differs from OpenAI's. All but the name may be left out. */
@@ -68,6 +82,7 @@ export interface Differences extends ReadingDifferences {
   readonly supports?: Partial<Dialect['supports']>
   readonly isRouter?: Dialect['isRouter']
   readonly caching?: Dialect['caching']
+  readonly generation?: Dialect['generation']
   readonly body?: Dialect['body']
   readonly streaming?: Dialect['streaming']
   readonly headers?: Dialect['headers']
@@ -111,6 +126,7 @@ export function createDialect(differences: Differences): Dialect {
     name: differences.name,
     supports: Object.freeze(supports),
     isRouter: differences.isRouter ?? (() => false),
+    generation: differences.generation ?? null,
     caching: differences.caching ?? (() => OPENAI_CACHING),
     body: differences.body ?? plainBody,
     // Without it, OpenAI and those who follow it send no usage at the end of a stream.

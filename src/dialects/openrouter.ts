@@ -8,7 +8,9 @@ import { withToolIds } from '../tool-ids.ts'
 import type { BillNotes } from '../usage.ts'
 import { createDialect, type Dialect, OURS, present, put, type Target, translated } from './dialect.ts'
 import { openrouterCaching } from './openrouter-caching.ts'
+import { readGeneration } from './openrouter-generation.ts'
 import { readableBy } from './openrouter-history.ts'
+import { hostOf } from './openrouter-hosts.ts'
 
 /** OpenRouter's stable `error.metadata.error_type` and `error.availability.code`. */
 const KINDS: Readonly<Record<string, FailureKind>> = {
@@ -46,27 +48,13 @@ const KINDS: Readonly<Record<string, FailureKind>> = {
   unprocessable: 'invalid-request',
 }
 
-/** Display names that are not simply their slug in capitals. */
-const HOSTS: Readonly<Record<string, string>> = {
-  aionlabs: 'aion-labs',
-  atlascloud: 'atlas-cloud',
-  'claude-platform-on-aws': 'claude-on-aws',
-  google: 'google-vertex',
-  inferencenet: 'inference-net',
-  'mancer-2': 'mancer',
-  'moonshot-ai': 'moonshotai',
-  openinference: 'open-inference',
-  'thinking-machines': 'thinkingmachines',
-  'voyageai-by-mongodb': 'voyageai',
-  'z.ai': 'z-ai',
-}
-
 export const openrouter: Dialect = createDialect({
   name: 'openrouter',
   supports: { hosts: true, dataRules: true, sessions: true, variants: true, insured: true },
   // `openrouter/auto` and its kin, `~author/family-latest`, and presets.
   isRouter: (model) => model.startsWith('openrouter/') || model.startsWith('~') || model.includes('@preset/'),
   caching: openrouterCaching,
+  generation: { path: (id) => `/generation?id=${encodeURIComponent(id)}`, read: readGeneration },
   body,
   // Usage always comes.
   streaming: {},
@@ -107,12 +95,6 @@ function notes(said: BillNotes, { usage, reply }: { readonly usage: Fields; read
 
 /** Hosts round what they charge; nothing that is done besides is as cheap. */
 const ROUNDING = 1e-5
-
-/** The slug that pins a host, from the name an answer carries. */
-export function hostOf(name: string): string {
-  const slug = name.trim().toLowerCase().replace(/\s+/g, '-')
-  return entry(HOSTS, slug) ?? slug
-}
 
 function body(request: ChatRequest, target: Target): Record<string, unknown> {
   const { openrouter: settings, service_tier: tier } = request
