@@ -37,7 +37,7 @@ export interface Pin {
   readonly balance: CacheBalance
 }
 
-/** What caching has come to in a session. */
+/** What caching has come to in a session, by the list where a host's own prices are not known. */
 export interface CacheBalance {
   /** By reading. */
   readonly saved: Money

@@ -322,15 +322,18 @@ describe('two tasks of one session', () => {
 describe('marks for a cache that wants them', () => {
   const marksOf = (body: Loose) => JSON.stringify(body).split('"cache_control"').length - 1
 
+  /** Where the list says what is asked. */
+  const AUTHOR: Loose = { ...CHAT, provider: 'openrouter/anthropic' }
+
   test('are set in a session, and the next turn reads what this one wrote', async () => {
     const { router, sandbox } = await setUp()
     const session = router.session('one')
-    const first = await session.complete(CHAT, turn(1))
-    const second = await session.complete(CHAT, turn(2))
+    const first = await session.complete(AUTHOR, turn(1))
+    const second = await session.complete(AUTHOR, turn(2))
     expect(sandbox.requests.map(({ body }) => marksOf(body) > 0)).toEqual([true, true])
     expect(first.usage.tokens.cacheWrite).toBeGreaterThan(1900)
     expect(second.usage.tokens.cachedPrompt).toBeGreaterThan(1900)
-    const { cache } = (await session.standing(CHAT)) ?? {}
+    const { cache } = (await session.standing(AUTHOR)) ?? {}
     expect(cache?.savedUsd).toBeGreaterThan(0)
     expect(cache?.paidUsd).toBeGreaterThan(0)
     const [one, two] = [first.usage.cache.discountUsd ?? Number.NaN, second.usage.cache.discountUsd ?? Number.NaN]
