@@ -8,7 +8,7 @@ const DOORS: Readonly<Record<string, { readonly files: readonly string[]; readon
   'eventsource-parser': { files: ['src/sse.ts'], types: false },
   'p-retry': { files: ['src/retry.ts'], types: false },
   openai: { files: ['src/wires/openai.ts'], types: true },
-  '@opentelemetry/api': { files: ['src/otel.ts'], types: false },
+  '@opentelemetry/api': { files: ['src/otel.ts'], types: true },
   zod: { files: ['src/structured.ts'], types: false },
 }
 
