@@ -11,6 +11,7 @@ export default defineConfig({
       { find: /^modelfirst\/node$/, replacement: source('node.ts') },
       { find: /^modelfirst\/otel$/, replacement: source('otel.ts') },
       { find: /^modelfirst\/redis$/, replacement: source('stores/redis.ts') },
+      { find: /^modelfirst\/report$/, replacement: source('report/report.ts') },
       { find: /^modelfirst\/sandbox$/, replacement: source('sandbox/sandbox.ts') },
     ],
   },

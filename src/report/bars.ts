@@ -1,5 +1,5 @@
 import { DAY, dateText, HOUR, MINUTE, shortDate, timeText } from './calendar.ts'
-import { countText, many, spanText, usdText } from './figures.ts'
+import { countText, fixedUsd, many, spanText, usdText } from './figures.ts'
 import { html, type Markup } from './html.ts'
 import { MONDAY, type Series, type Slot } from './series.ts'
 import { tableOf } from './table.ts'
@@ -50,14 +50,15 @@ export function barsOf(series: Series, others: string, title: string): Markup {
   const total = HEIGHT + BOTTOM
   return html`<figure aria-label="${title}">
 <div class="chart"><svg class="axis" height="${total}" aria-hidden="true">${ticks.map(
-    (tick) => html`<text x="100%" dx="-10" y="${(y(tick) + 4).toFixed(1)}" text-anchor="end">${usdText(tick)}</text>`,
+    (tick) =>
+      html`<text x="100%" dx="-10" y="${(y(tick) + 4).toFixed(1)}" text-anchor="end">${tickText(tick, ticks[1])}</text>`,
   )}</svg><svg class="plot" height="${total}" role="img" aria-label="${title}: the same figures are in the table below">${ticks.map(
     (tick) => html`<line class="grid" x1="0" x2="100%" y1="${y(tick).toFixed(1)}" y2="${y(tick).toFixed(1)}"/>`,
   )}<svg width="100%" height="${HEIGHT}" viewBox="0 0 ${width} ${HEIGHT}" preserveAspectRatio="none">${paths}${
     maybe === '' ? null : html`<path class="maybe" d="${maybe}"/>`
   }${hits}</svg>${piles.map(({ open, high }, index) => {
     if (open === 0) return null
-    return html`<text x="${at(index)}" y="${(y(high) - 4).toFixed(1)}" text-anchor="middle">?</text>`
+    return html`<text class="mark" x="${at(index)}" y="${(y(high) - 4).toFixed(1)}" text-anchor="middle">?</text>`
   })}${labelled(series).map(({ index, sparse }) => {
     const { short } = piles[index] ?? { short: '' }
     return html`<text${sparse ? html` class="sparse"` : null} x="${at(index)}" y="${HEIGHT + 18}" text-anchor="middle">${short}</text>`
@@ -157,6 +158,13 @@ function ticksUpTo(most: number): readonly number[] {
   const step = power * ([1, 2, 2.5, 5, 10].find((each) => each * power >= rough * 0.999) ?? 10)
   const count = Math.ceil(most / step - 1e-9)
   return Array.from({ length: count + 1 }, (_, index) => Number((index * step).toPrecision(6)))
+}
+
+/** As many digits on each as the step between them needs, and cents below a dollar. */
+function tickText(tick: number, step = 1): string {
+  if (tick === 0) return '$0'
+  const digits = Number.isInteger(step) ? 0 : Math.max(2, (String(step).split('.')[1] ?? '').length)
+  return step < 1e-6 ? usdText(tick) : fixedUsd(tick, digits)
 }
 
 /** Stretches that a label may stand for: they begin where a reader expects it. */

@@ -1,7 +1,7 @@
 /** Figures as a person reads them. What is not known is a dash, never 0. */
 export const UNKNOWN = '–'
 
-/** As many digits as say something: cents above ten dollars, three significant ones below a cent. */
+/** As many digits as say something: whole dollars above a thousand, cents above one, three that count below. */
 export function usdText(usd: number): string {
   const sign = usd < 0 ? '−' : ''
   const size = Math.abs(usd)
@@ -11,10 +11,13 @@ export function usdText(usd: number): string {
 
 function digitsOf(size: number): number {
   if (size >= 1000) return 0
-  if (size >= 10) return 2
-  if (size >= 1) return 3
+  if (size >= 1) return 2
   // Money is finer than a nano-dollar nowhere that matters to a reader.
   return Math.min(10, 2 - Math.floor(Math.log10(size)))
+}
+
+export function fixedUsd(usd: number, digits: number): string {
+  return `$${grouped(usd, digits)}`
 }
 
 /** From at least to at most; what has no upper bound says so. */

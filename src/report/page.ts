@@ -13,7 +13,7 @@ import { tilesOf } from './tiles.ts'
  * The page's own policy lets in this style and this script, by their fingerprints, and nothing else: no address is ever
  * asked for, and what a record brings along does not run, even where it would come through unescaped.
  */
-export const STYLE_HASH = 'sha256-sJXPWVd63YsVvSnLwHsxITqw9+LVSLrE77xJhP3XhD0='
+export const STYLE_HASH = 'sha256-B/iVw4oeQjdt0KGfsCMvSJr6qG5qsj67sVraZ/D9O6E='
 export const SCRIPT_HASH = 'sha256-znG4DEs2XYglzI9L1NvCurcf56OkkXTGzNUeYFS2Hu4='
 const POLICY = [
   "default-src 'none'",
@@ -22,6 +22,9 @@ const POLICY = [
   "base-uri 'none'",
   "form-action 'none'",
 ].join('; ')
+
+/** Tells a page of this kind from any other file. */
+export const GENERATOR = 'modelfirst report'
 
 export function pageOf(collection: Collection, title: string, unread: Unread | null): string {
   const { from, until, total } = collection
@@ -35,7 +38,7 @@ export function pageOf(collection: Collection, title: string, unread: Unread | n
 <meta charset="utf-8">
 <meta http-equiv="Content-Security-Policy" content="${POLICY}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="generator" content="modelfirst report">
+<meta name="generator" content="${GENERATOR}">
 <meta name="referrer" content="no-referrer">
 <title>${shown(title)}</title>
 <style>${raw(STYLE)}</style>
@@ -74,7 +77,7 @@ function notesOf({ openCalls, replaced, dearCached, total }: Collection, unread:
   }
   if (dearCached.calls > 0) {
     notes.push(
-      `${many(dearCached.calls, 'call')} read from a cache and still cost ${usdText(dearCached.usd)} more than plain cold calls to the cheapest alternatives would have.`,
+      `${many(dearCached.calls, 'call')} read from a cache and still cost ${usdText(dearCached.usd)} more than cold calls to their cheapest alternatives.`,
     )
   }
   if (total.drifted > 0)

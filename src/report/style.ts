@@ -70,14 +70,15 @@ tbody tr:hover{background:var(--faint)}
 tfoot td,tfoot th{border-bottom:0;border-top:1px solid var(--line);font-weight:600}
 td.name{text-align:left}
 td small,th small{color:var(--soft);font-weight:400;font-size:12px;display:block}
-thead button{all:unset;cursor:pointer;color:inherit;border-radius:3px}
+thead button{all:unset;cursor:pointer;color:inherit;border-radius:3px;position:relative}
 thead button:hover{color:var(--ink)}
-thead button::after{content:"";display:inline-block;width:.9em;text-align:right}
+thead button::after{content:"";position:absolute;left:100%;bottom:0}
 th[aria-sort=ascending] button::after{content:"\\2191"}
 th[aria-sort=descending] button::after{content:"\\2193"}
 th[aria-sort] button,th[aria-sort]{color:var(--ink)}
 details{margin-top:14px}
 summary{cursor:pointer;color:var(--soft);font-size:14px;width:max-content;max-width:100%;border-radius:3px}
+table:not(.sortable) .wide{width:62%}
 .empty{color:var(--soft)}
 .tip{position:fixed;pointer-events:none;z-index:9;background:var(--ink);color:var(--card);border-radius:8px;padding:8px 12px;font-size:12.5px;
 line-height:1.45;white-space:pre-line;max-width:340px;box-shadow:0 4px 18px #0004}
@@ -87,7 +88,7 @@ footer p{max-width:96ch}
 @media (max-width:860px){.tiles{grid-template-columns:repeat(2,1fr)}}
 @media (max-width:560px){main,header,footer{padding-left:12px;padding-right:12px}section{padding:18px 14px;border-radius:10px}
 .tiles{padding:0}.tile{padding:12px 14px}.tile .value{font-size:20px}.tile .value.long{font-size:15px}.scroll{margin:0 -14px;padding:0 14px}
-.chart .axis{flex-basis:52px}.legend{padding-left:0}.sparse{display:none}th,td{padding-left:14px}h1{font-size:22px}}
+.chart .axis{flex-basis:52px}.legend{padding-left:0}.sparse{display:none}.chart .mark{font-size:9px}th,td{padding-left:14px}h1{font-size:22px}}
 @media print{:root{color-scheme:light;--back:#fff;--card:#fff;--ink:#000;--soft:#444;--line:#bbb;--faint:#ddd}
 body{font-size:11px}main,header,footer{max-width:none;padding-left:0;padding-right:0}section{border:0;padding:0;margin:20px 0}
 .tiles{border:1px solid var(--line);break-inside:avoid}fieldset,.tip{display:none}

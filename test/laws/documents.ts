@@ -72,6 +72,7 @@ export async function runAgainst(
         'modelfirst/sandbox': join(root, 'src/sandbox/sandbox.ts'),
         'modelfirst/node': join(root, 'src/node.ts'),
         'modelfirst/otel': join(root, 'src/otel.ts'),
+        'modelfirst/report': join(root, 'src/report/report.ts'),
         'modelfirst/redis': join(root, 'src/stores/redis.ts'),
         'modelfirst/openai': join(root, 'src/wires/openai.ts'),
         modelfirst: join(root, 'src/index.ts'),

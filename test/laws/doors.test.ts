@@ -16,7 +16,7 @@ const DOORS: Readonly<Record<string, { readonly files: readonly string[]; readon
 const OPTIONAL = ['@opentelemetry/api']
 
 /** Doors that only Node has: everything else runs in workers, Deno and Bun too. */
-const NODE_ONLY = /^src\/(sandbox\/|(node|appender)\.ts$)/
+const NODE_ONLY = /^src\/(sandbox\/|cli\/|(node|appender)\.ts$)/
 
 const TIME =
   /^(setTimeout|setInterval|setImmediate|clearTimeout|clearInterval|performance|Date|AbortSignal\.timeout|Math\.random)(\.|$)/
