@@ -11,6 +11,7 @@ const MOST_BYTES = 32 * 1024 * 1024
 export function openAttempt(call: Call, order: Order): Trial {
   const exchange = openExchange(call, order)
   let result: AttemptResult | null = null
+  let worth: AttemptResult | null = null
   async function ask(): Promise<void> {
     let ending: Parameters<Exchange['end']>[0]
     try {
@@ -20,7 +21,9 @@ export function openAttempt(call: Call, order: Order): Trial {
       ending = { answer: null, failure: exchange.failureOf(error), body: null }
     }
     // It may have been stopped meanwhile.
-    result ??= exchange.end(ending)
+    if (result !== null) return
+    result = exchange.end(ending)
+    worth = asPlanned(call, result)
   }
   return {
     order,
@@ -28,12 +31,24 @@ export function openAttempt(call: Call, order: Order): Trial {
     get result() {
       return result
     },
+    get worth() {
+      return worth
+    },
     stop() {
       if (result !== null) return
-      result = exchange.end({ answer: null, failure: failure('canceled'), body: null })
+      result = worth = exchange.end({ answer: null, failure: failure('canceled'), body: null })
       exchange.giveUp(undefined)
     },
   }
+}
+
+/** An answer from elsewhere than was planned is worth what the policy says: it may be none. */
+function asPlanned(call: Call, result: AttemptResult): AttemptResult {
+  const { way, answer, failure: failed, record } = result
+  const refused = failed !== null || answer === null ? null : (call.refuses?.(call, way, answer, result) ?? null)
+  return refused === null
+    ? result
+    : { ...result, failure: refused, record: Object.freeze({ ...record, outcome: refused.kind }) }
 }
 
 export function isSuccess({ status }: WireReply): boolean {

@@ -8,11 +8,12 @@ import { kindOf } from './options.ts'
 import type { Provider } from './provider.ts'
 import { askable, type ReconcileOptions, reconciled } from './reconcile.ts'
 import { createSinks, type Sink, type SinkTrouble } from './sinks.ts'
-import type { UsageRecord } from './usage.ts'
+import type { Drift, UsageRecord } from './usage.ts'
 
 /** Where records go: the ledger, whoever listens, the sinks; and back, when a provider's own bill is known. */
 export interface Books {
-  note(record: UsageRecord): void
+  /** `warns`: kinds of drift that are told. */
+  note(record: UsageRecord, warns: (kind: Drift['kind']) => boolean): void
   reconcile(record: UsageRecord | string, options?: ReconcileOptions): Promise<UsageRecord>
   /** Every sink has what it was given, or is not waited for any longer. */
   drained(): Promise<void>
@@ -71,10 +72,10 @@ export function createBooks(about: {
   }
 
   return {
-    note(record) {
+    note(record, warns) {
       ledger.note(record)
       if (events.heard) {
-        for (const drift of record.drift) events.emit({ type: 'drift', call: record.id, drift })
+        for (const drift of record.drift) if (warns(drift.kind)) events.emit({ type: 'drift', call: record.id, drift })
         events.emit({ type: 'call-end', call: record.id, usage: record })
       }
       sinks.feed(record)

@@ -48,6 +48,15 @@ export interface Call {
   readonly utcMinutes: number
   readonly cancellation: Cancellation
   readonly session: Session | null
+  /** Why an answer is not taken, which came from elsewhere than was planned; `null`: every answer is. */
+  readonly refuses:
+    | ((
+        call: Call,
+        way: Way,
+        served: Pick<Answer, 'model' | 'host' | 'tier'>,
+        result: AttemptResult | null,
+      ) => Failure | null)
+    | null
 }
 
 /** The order to make one attempt. */

@@ -45,7 +45,7 @@ export {
 } from './model-rule.ts'
 export type { Place, SessionStanding } from './pin.ts'
 export type { Plan, Rejection, RejectionCode, Step } from './plan.ts'
-export type { Hedge, Limits, OnBroken, SessionPolicy, TaskPolicy } from './policy.ts'
+export type { DriftPolicy, Hedge, Limits, OnBroken, SessionPolicy, TaskPolicy } from './policy.ts'
 export type { PriceList, PriceTier } from './price.ts'
 export { compatible, type DataTerms, groq, openrouter, type Provider } from './provider.ts'
 export {

@@ -15,6 +15,8 @@ export interface Live {
   read(out: Delta[]): Promise<void>
   /** What it says so far. */
   readonly assembly: Assembly
+  /** What there is of an answer; `null`: nothing yet. */
+  heard(): Reading['answer']
   /** Stops it now; what has been said and used until then is kept. */
   stop(failed?: Failure): void
   /** The attempt, once it is over; `null` before. */
@@ -64,6 +66,7 @@ export function openLive(call: Call, order: Order, onUnread: () => void): Live {
     assembly,
     result: null,
     read,
+    heard: () => heard().answer,
     stop(failed = failure('canceled')) {
       if (live.result !== null) return
       end({ ...heard(), failure: failed })

@@ -42,6 +42,15 @@ export interface Hedge {
   readonly maxExtraUsd?: number | undefined
 }
 
+export interface DriftPolicy {
+  readonly model?: 'accept' | 'warn' | 'reject' | undefined
+  readonly host?: 'accept' | 'warn' | 'reject' | undefined
+  readonly tier?: 'accept' | 'warn' | 'reject' | undefined
+  readonly price?: 'accept' | 'warn' | 'reject' | undefined
+  /** What came late is there all the same. */
+  readonly latency?: 'accept' | 'warn' | undefined
+}
+
 /** How sessions are kept, where `'sticky'` is not exact enough. */
 export interface SessionPolicy {
   /** `derived`: without an id, the system text and the first user message make one; default `given`. */
@@ -70,6 +79,12 @@ export interface TaskPolicy<Model = ModelRef, Place = ProviderRef> {
   readonly limits?: Limits | undefined
   /** Asks a second provider when the first is late; whoever has something to show first is heard. */
   readonly hedge?: Hedge | undefined
+  /**
+   * What to do when an answer does not come from where it was planned, or not at that price or speed: `accept` writes it
+   * on the record, `warn` (the default) is also an event, `reject` moves on to the next way. A stream is rejected for its
+   * model, its host or its tier, as long as nothing of it was seen; for its price it cannot be.
+   */
+  readonly drift?: DriftPolicy | DriftPolicy['model'] | undefined
   /** What to do when a stream breaks after its first content; default `fail`. */
   readonly onBroken?: OnBroken | undefined
   /** Settings for every request of the task: temperature, max_tokens, reasoning and so on. */
@@ -95,6 +110,7 @@ export interface Policy {
     readonly maxCostUsd: number | null
   }
   readonly hedge: { readonly afterMs: number | 'p95'; readonly maxExtraUsd: number | null } | null
+  readonly drift: Readonly<Record<keyof DriftPolicy, 'accept' | 'warn' | 'reject'>>
   readonly onBroken: OnBroken
   readonly request: RequestSettings
 }
@@ -120,6 +136,20 @@ const LIMITS: Readonly<Record<keyof Limits, Expectation>> = {
 const HEDGE: Readonly<Record<keyof Hedge, Expectation>> = {
   afterMs: expected('milliseconds above 0, or "p95"', (value) => value === 'p95' || isPositive(value)),
   maxExtraUsd: LIMITS.maxCostUsd,
+}
+
+const TAKEN = ['accept', 'warn', 'reject']
+const A_WORD_ON_DRIFT = expected('"accept", "warn" or "reject"', (value) => isOneOf(value, TAKEN))
+const DRIFT: Readonly<Record<keyof DriftPolicy, Expectation>> = {
+  model: A_WORD_ON_DRIFT,
+  host: A_WORD_ON_DRIFT,
+  tier: A_WORD_ON_DRIFT,
+  price: A_WORD_ON_DRIFT,
+  latency: expected('"accept" or "warn": what came late is there', (value) => isOneOf(value, ['accept', 'warn'])),
+}
+
+function isOneOf(value: unknown, words: readonly string[]): boolean {
+  return typeof value === 'string' && words.includes(value)
 }
 
 const WORDS_OF_SESSION = ['sticky', 'derived', 'off']
@@ -149,12 +179,16 @@ const POLICY: Readonly<Record<keyof TaskPolicy, Expectation>> = {
   ),
   session: expected(
     '"sticky", "derived", "off" or { id, rule, marks }',
-    (value) => WORDS_OF_SESSION.includes(String(value)) || fields(value) !== undefined,
+    (value) => isOneOf(value, WORDS_OF_SESSION) || fields(value) !== undefined,
   ),
   data: expected("{ training: 'deny' } or { retention: 'zero' }", (value) => fields(value) !== undefined),
   limits: expected('an object of limits', (value) => fields(value) !== undefined),
   fallback: expected('a list of rules', Array.isArray),
   hedge: expected("{ afterMs: milliseconds or 'p95' }", (value) => fields(value) !== undefined),
+  drift: expected(
+    '"accept", "warn", "reject" or { model, host, tier, price, latency }',
+    (value) => isOneOf(value, TAKEN) || fields(value) !== undefined,
+  ),
   onBroken: expected('"fail", "restart" or "continue"', (value) =>
     ['fail', 'restart', 'continue'].includes(String(value)),
   ),
@@ -163,7 +197,7 @@ const POLICY: Readonly<Record<keyof TaskPolicy, Expectation>> = {
 
 function checkPolicy(given: unknown, field: string): asserts given is TaskPolicy {
   checkOptions(given, { of: field, says: 'an object with at least { model }', known: POLICY, got: plainly })
-  const { model, data, limits, hedge, fallback, session } = fields(given) ?? {}
+  const { model, data, limits, hedge, fallback, session, drift } = fields(given) ?? {}
   if (model === undefined) throw new ConfigError(`${field}.model`, `expected ${MODEL.says}, got nothing`)
   for (const [index, reference] of (Array.isArray(model) ? model : [model]).entries()) {
     const where = Array.isArray(model) ? `${field}.model[${index}]` : `${field}.model`
@@ -176,6 +210,8 @@ function checkPolicy(given: unknown, field: string): asserts given is TaskPolicy
     checkOptions(limits, { of: `${field}.limits`, says: POLICY.limits.says, known: LIMITS, got: plainly })
   if (fields(session) !== undefined)
     checkOptions(session, { of: `${field}.session`, says: POLICY.session.says, known: SESSION, got: plainly })
+  if (fields(drift) !== undefined)
+    checkOptions(drift, { of: `${field}.drift`, says: POLICY.drift.says, known: DRIFT, got: plainly })
   if (hedge !== undefined) checkHedge(hedge, `${field}.hedge`)
   for (const [index, rule] of (Array.isArray(fallback) ? fallback : []).entries()) {
     if (typeof rule === 'function') continue
@@ -242,6 +278,7 @@ export function policyOf(given: unknown, about: { task: string; field: string; p
     data: Object.freeze({ ...policy.data }),
     limits: Object.freeze({ attempts, timeoutMs, firstTokenMs, idleMs, maxCostUsd }),
     hedge: hedgeOf(policy.hedge),
+    drift: driftPolicyOf(policy.drift),
     onBroken: policy.onBroken ?? 'fail',
     request: policy.request ?? {},
   })
@@ -259,6 +296,17 @@ function sessionOf(given: TaskPolicy['session'], field: string): Policy['session
 }
 
 const PAYING = whilePaying()
+
+function driftPolicyOf(given: TaskPolicy['drift']): Policy['drift'] {
+  const {
+    model = 'warn',
+    host = 'warn',
+    tier = 'warn',
+    price = 'warn',
+    latency = 'warn',
+  }: DriftPolicy = typeof given === 'string' ? { model: given, host: given, tier: given, price: given } : (given ?? {})
+  return Object.freeze({ model, host, tier, price, latency })
+}
 
 function hedgeOf(hedge: Hedge | undefined): Policy['hedge'] {
   return hedge === undefined ? null : Object.freeze({ afterMs: hedge.afterMs, maxExtraUsd: hedge.maxExtraUsd ?? null })

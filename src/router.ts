@@ -9,6 +9,7 @@ import { type Completion, completionOf } from './completion.ts'
 import { type CompletionStream, createStream } from './completion-stream.ts'
 import type { DataRule } from './dialects/dialect.ts'
 import { errorOf } from './door.ts'
+import { refusalsOf } from './drift.ts'
 import { ConfigError } from './errors.ts'
 import { createEvents, type Listener } from './events.ts'
 import type { Call, Order } from './exchange.ts'
@@ -210,6 +211,7 @@ export function createRouter<
       utcMinutes: facts.utcMinutes,
       cancellation,
       session,
+      refuses: refusalsOf(policy, catalog),
     }
     if (events.heard) events.emit({ type: 'plan-made', call: call.id, plan })
     const spending = keeping.spending(call, given.metadata ?? NO_METADATA)
@@ -259,14 +261,23 @@ export function createRouter<
     { given, how }: { given: CallOptions; how: 'whole' | 'stream' },
   ): UsageRecord {
     const metadata = Object.freeze({ ...given.metadata })
-    const usage = recordOf({ call, plan, ways, outcome, catalog, metadata })
+    const usage = recordOf({
+      call,
+      plan,
+      ways,
+      outcome,
+      catalog,
+      metadata,
+      usualMs: (way) => paces.p95(paceKey(way, how)),
+      tookMs: ({ record }) => (how === 'whole' ? record.durationMs : record.firstTokenMs),
+    })
     const { won } = outcome
     if (won !== null) {
       const { offer } = won.way
       for (const { way, record } of outcome.attempts) notePace(way, record, how)
       paces.note(offerKey(offer), { tokensPerSecond: usage.latency.tokensPerSecond, firstMs: null })
     }
-    books.note(usage)
+    books.note(usage, (kind) => call.policy.drift[kind] !== 'accept')
     return usage
   }
 

@@ -1,4 +1,6 @@
-import { type Asked, askedOf, type Catalog, type Offer } from './catalog.ts'
+import type { Offer } from './catalog.ts'
+import { chargedFor } from './charged.ts'
+import { canonical, type Drifting, driftOf } from './drift.ts'
 import type { AttemptResult, Call } from './exchange.ts'
 import { type Cost, type Interval, sum, toUsd } from './money.ts'
 import type { Plan } from './plan.ts'
@@ -6,29 +8,21 @@ import { sameHost } from './provider-rule.ts'
 import {
   type Alternative,
   billedCache,
-  type Charged,
-  cacheOf,
   coldCost,
   costSum,
-  type Drift,
-  isPrice,
   NO_CACHE,
-  NO_NOTES,
   NO_TOKENS,
   sumTokens,
-  tokenUsd,
   type UsageRecord,
 } from './usage.ts'
 import type { Outcome } from './walk.ts'
 import type { Way } from './way.ts'
 
 /** What a record is made of. */
-export interface Settling {
-  readonly call: Call
+export interface Settling extends Drifting {
   readonly plan: Plan
   readonly ways: readonly Way[]
   readonly outcome: Outcome
-  readonly catalog: Catalog
   readonly metadata: Readonly<Record<string, string>>
 }
 
@@ -73,14 +67,6 @@ export function recordOf(settling: Settling): UsageRecord {
     drift: won === null ? NONE : driftOf(won, settling),
     metadata: settling.metadata,
   })
-}
-
-/** By whose prices an answer was paid for. */
-function chargedFor({ way, answer, record, cost }: AttemptResult, { utcMinutes }: Call): Charged {
-  const notes = answer?.notes ?? NO_NOTES
-  const aggregated = way.provider.dialect.supports.hosts
-  const { tariffs, sure }: Asked = askedOf(way.offer, { host: record.host, tier: notes.tier, aggregated })
-  return { tariffs, isSure: sure === 'exact' || !aggregated, cost, notes, utcMinutes }
 }
 
 /** Of the hosts behind one offer, the cheapest few are enough to see what was left on the table. */
@@ -162,39 +148,4 @@ function difference(paid: Interval, other: Interval): Interval {
 
 function usd({ low, high }: Interval): { low: number; high: number | null } {
   return Object.freeze({ low: toUsd(low), high: high === null ? null : toUsd(high) })
-}
-
-function driftOf(result: AttemptResult, { catalog, call }: Settling): readonly Drift[] {
-  const { way, answer, record } = result
-  const drifts: Drift[] = []
-  const { step, provider } = way
-  const served = answer?.model ?? null
-  if (served !== null && !provider.dialect.isRouter(step.wireModel)) {
-    const model = canonical(served, catalog)
-    // A wire id and a dated slug are names of the same model.
-    if (model !== step.model && served !== step.wireModel)
-      drifts.push(Object.freeze({ kind: 'model', planned: step.model, served: model }))
-  }
-  const host = answer?.host ?? null
-  if (step.host !== null && host !== null && !step.hosts.some((planned) => sameHost(planned, host))) {
-    drifts.push(Object.freeze({ kind: 'host', planned: step.hosts.join(', '), served: host }))
-  }
-  const charged = chargedFor(result, call)
-  const billed = tokenUsd(charged)
-  if (billed !== null) {
-    const listed = charged.tariffs.flatMap((tariff) => {
-      const { coldUsd, discountUsd } = cacheOf(record.tokens, tariff, call.utcMinutes, charged.notes.media)
-      return coldUsd === null || discountUsd === null ? [] : [coldUsd - discountUsd]
-    })
-    const [planned] = listed
-    if (planned !== undefined && !listed.some((computed) => isPrice(computed, billed))) {
-      drifts.push(Object.freeze({ kind: 'price', planned: `$${planned}`, served: `$${billed}` }))
-    }
-  }
-  return drifts.length === 0 ? NONE : Object.freeze(drifts)
-}
-
-function canonical(id: string, catalog: Catalog): string {
-  const found = catalog.lookup(id)
-  return 'model' in found ? found.model.id : id
 }

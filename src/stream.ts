@@ -220,6 +220,7 @@ function openTake(
   const live = openLive(call, order, onUnread)
   const deltas: Delta[] = []
   let first: readonly StreamEvent[] = []
+  let unchecked = call.refuses !== null
 
   async function read(): Promise<readonly StreamEvent[]> {
     const out: StreamEvent[] = []
@@ -227,6 +228,15 @@ function openTake(
       deltas.length = 0
       await live.read(deltas)
       if (deltas.length === 0) break
+      if (unchecked) {
+        unchecked = false
+        // By the first piece it is known who answers; later it has been seen.
+        const refused = call.refuses?.(call, order.way, live.heard() ?? NOTHING, null) ?? null
+        if (refused !== null) {
+          live.stop(refused)
+          return out
+        }
+      }
       for (const delta of deltas) {
         if (glue.take(delta, out)) continue
         live.stop(NO_SEAM)

@@ -127,7 +127,7 @@ export interface Alternative {
 }
 
 export interface Drift {
-  readonly kind: 'host' | 'model' | 'price' | 'latency'
+  readonly kind: 'host' | 'model' | 'tier' | 'price' | 'latency'
   readonly planned: string
   readonly served: string
 }

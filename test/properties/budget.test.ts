@@ -26,6 +26,7 @@ function callOf(clock: QuickClock, limits: { attempts?: number; timeoutMs?: numb
     utcMinutes: 0,
     cancellation: createCancellation(),
     session: null,
+    refuses: null,
   }
 }
 
