@@ -51,3 +51,41 @@ export function monthOf(date: number): { readonly began: number; readonly ends: 
 export function unixSeconds(iso: string): number {
   return Math.floor(Date.parse(iso) / 1000)
 }
+
+/** A moment, as people write one: milliseconds since 1970, a Date, or an ISO time. */
+export type Moment = number | Date | string
+
+const ISO = /^\d{4}-\d\d-\d\d(T|$)/
+/** A Date holds no more. */
+const LONGEST_DATE = 8.64e15
+
+/** Milliseconds since 1970; `NaN` for what is no moment. Of strings only ISO, whatever else `Date.parse` takes for a date. */
+export function dateOf(moment: unknown): number {
+  if (typeof moment === 'string') return readIso(moment)
+  const date = moment instanceof Date ? moment.getTime() : moment
+  return typeof date === 'number' && Math.abs(date) <= LONGEST_DATE ? date : Number.NaN
+}
+
+/** As records come: what they share of a date, up to the minute, is read once. */
+function readIso(iso: string): number {
+  const isWhole = iso.length === ISO_LENGTH && iso.endsWith('Z')
+  if (isWhole && iso.startsWith(read.minute) && iso[POINT] === '.') {
+    const seconds = 10 * digitAt(iso, POINT - 2) + digitAt(iso, POINT - 1)
+    const rest = 100 * digitAt(iso, POINT + 1) + 10 * digitAt(iso, POINT + 2) + digitAt(iso, POINT + 3)
+    if (seconds < 60 && rest >= 0) return read.date + 1000 * seconds + rest
+  }
+  const date = ISO.test(iso) ? Date.parse(iso) : Number.NaN
+  if (isWhole && !Number.isNaN(date)) {
+    read = { minute: iso.slice(0, POINT - 2), date: Math.floor(date / 60_000) * 60_000 }
+  }
+  return date
+}
+
+function digitAt(text: string, place: number): number {
+  const digit = text.charCodeAt(place) - 48
+  return digit >= 0 && digit <= 9 ? digit : Number.NaN
+}
+
+const ISO_LENGTH = '2026-01-31T23:59:59.999Z'.length
+const POINT = '2026-01-31T23:59:59'.length
+let read = { minute: 'none yet', date: Number.NaN }

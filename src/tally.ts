@@ -104,7 +104,6 @@ export interface Tally {
 
 export const ROLES: readonly Role[] = ['first', 'retry', 'failover', 'hedge', 'repair', 'escalation', 'continuation']
 const SOURCES: readonly CostSource[] = ['reported', 'computed', 'bounded', 'unknown']
-const TOKENS: readonly (keyof Tokens)[] = ['prompt', 'cachedPrompt', 'cacheWrite', 'completion', 'reasoning', 'total']
 
 /** Where each figure stands: a row of numbers adds up faster than an object, and is an eighth of its size. */
 const AT = {
@@ -114,11 +113,11 @@ const AT = {
   drifted: 3,
   attempts: 4,
   role: 5,
-  /** Each a sum, and how many are unknown. */
+  /** In the order of the row; each a sum, and how many are unknown. */
   tokens: 12,
   cachedTokens: 24,
   promptTokens: 25,
-  sharing: 26,
+  // 26 is free: what is money begins at an even place.
   discounts: 27,
   noDiscounts: 28,
   premiums: 29,
@@ -156,6 +155,10 @@ export interface Sums {
 /** What one record, or a part of one, adds to a tally: worked out once, however many tallies it goes into. */
 export interface Measures {
   readonly figures: number[]
+  /** The places that are not 0: a third of all at the most. */
+  readonly places: number[]
+  /** How many of them are of this record. */
+  filled: number
   failure: FailureKind | null
   readonly attemptFailures: FailureKind[]
   drifts: readonly Drift[]
@@ -188,6 +191,8 @@ const NO_DRIFTS: readonly Drift[] = Object.freeze([])
 export function emptyMeasures(): Measures {
   return {
     figures: zeros(),
+    places: Array.from({ length: AT.end }, () => 0),
+    filled: 0,
     failure: null,
     attemptFailures: [],
     drifts: NO_DRIFTS,
@@ -198,9 +203,11 @@ export function emptyMeasures(): Measures {
 }
 
 function emptied(measures: Measures): Measures {
-  measures.figures.fill(0)
+  const { figures, places, attemptFailures } = measures
+  for (let index = 0; index < measures.filled; index += 1) figures[placeIn(places, index)] = 0
+  measures.filled = 0
   measures.failure = null
-  measures.attemptFailures.length = 0
+  if (attemptFailures.length > 0) attemptFailures.length = 0
   measures.drifts = NO_DRIFTS
   measures.firstTokenMs = null
   measures.totalMs = null
@@ -214,7 +221,7 @@ export function measure(record: UsageRecord, into = emptyMeasures()): Measures {
   const { attempts, tokens, cost } = record
   for (const attempt of attempts) takeAttempt(measures, attempt)
   // A record of which only the sums were kept.
-  if (attempts.length === 0) takePart(measures.figures, tokens, cost)
+  if (attempts.length === 0) takePart(measures, tokens, cost)
   return measures
 }
 
@@ -222,18 +229,21 @@ export function measure(record: UsageRecord, into = emptyMeasures()): Measures {
 export function measureCall(record: UsageRecord, into = emptyMeasures()): Measures {
   const { outcome, attempts, drift, latency } = record
   const measures = emptied(into)
-  const { figures } = measures
   measures.drifts = drift
-  figures[AT.calls] = 1
-  if (drift.length > 0) figures[AT.drifted] = 1
-  if (attempts.some(({ role }) => role === 'failover')) figures[AT.failovers] = 1
-  takeCache(figures, record)
-  takePremium(figures, record)
+  put(measures, AT.calls, 1)
+  if (drift.length > 0) put(measures, AT.drifted, 1)
+  for (const { role } of attempts) {
+    if (role !== 'failover') continue
+    put(measures, AT.failovers, 1)
+    break
+  }
+  takeCache(measures, record)
+  takePremium(measures, record)
   if (outcome !== 'ok') {
     measures.failure = outcome
     return measures
   }
-  figures[AT.ok] = 1
+  put(measures, AT.ok, 1)
   measures.firstTokenMs = latency.firstTokenMs === null ? null : markOf(latency.firstTokenMs)
   measures.totalMs = markOf(latency.totalMs)
   measures.tokensPerSecond = latency.tokensPerSecond === null ? null : markOf(latency.tokensPerSecond)
@@ -246,52 +256,56 @@ export function measureAttempt(attempt: AttemptRecord, into = emptyMeasures()): 
   return measures
 }
 
-function takeAttempt({ figures, attemptFailures }: Measures, { role, outcome, tokens, cost }: AttemptRecord): void {
-  bump(figures, AT.attempts, 1)
+function takeAttempt(measures: Measures, { role, outcome, tokens, cost }: AttemptRecord): void {
+  put(measures, AT.attempts, 1)
   const place = ROLES.indexOf(role)
-  if (place !== -1) bump(figures, AT.role + place, 1)
-  if (outcome !== 'ok') attemptFailures.push(outcome)
-  takePart(figures, tokens, cost)
+  if (place !== -1) put(measures, AT.role + place, 1)
+  if (outcome !== 'ok') measures.attemptFailures.push(outcome)
+  takePart(measures, tokens, cost)
 }
 
-function takePart(figures: number[], tokens: Tokens, cost: CostRecord): void {
-  for (let index = 0; index < TOKENS.length; index += 1) {
-    const name = TOKENS[index]
-    const tokenCount = name === undefined ? null : tokens[name]
-    const place = AT.tokens + 2 * index
-    if (tokenCount === null) bump(figures, place + 1, 1)
-    else bump(figures, place, tokenCount)
-  }
+function takePart(measures: Measures, tokens: Tokens, cost: CostRecord): void {
   const { prompt, cachedPrompt } = tokens
+  // One by one and not by name: this runs for every attempt there is.
+  takeTokens(measures, AT.tokens, prompt)
+  takeTokens(measures, AT.tokens + 2, cachedPrompt)
+  takeTokens(measures, AT.tokens + 4, tokens.cacheWrite)
+  takeTokens(measures, AT.tokens + 6, tokens.completion)
+  takeTokens(measures, AT.tokens + 8, tokens.reasoning)
+  takeTokens(measures, AT.tokens + 10, tokens.total)
   if (prompt !== null && cachedPrompt !== null) {
-    bump(figures, AT.sharing, 1)
-    bump(figures, AT.promptTokens, prompt)
-    bump(figures, AT.cachedTokens, cachedPrompt)
+    put(measures, AT.promptTokens, prompt)
+    put(measures, AT.cachedTokens, cachedPrompt)
   }
   const found = SOURCES.indexOf(cost.source)
   const source = found === -1 ? SOURCES.length - 1 : found
-  bump(figures, AT.parts + source, 1)
-  if (cost.usd === null) bump(figures, AT.inexact, 1)
-  if (cost.high === null) bump(figures, AT.unbounded, 1)
-  pay(figures, AT.low + 2 * source, cost.low)
-  pay(figures, AT.high + 2 * source, cost.high ?? cost.low)
+  put(measures, AT.parts + source, 1)
+  if (cost.usd === null) put(measures, AT.inexact, 1)
+  if (cost.high === null) put(measures, AT.unbounded, 1)
+  pay(measures, AT.low + 2 * source, cost.low)
+  pay(measures, AT.high + 2 * source, cost.high ?? cost.low)
 }
 
-function takeCache(figures: number[], { cache, cost }: UsageRecord): void {
+function takeTokens(measures: Measures, place: number, tokens: number | null): void {
+  if (tokens === null) put(measures, place + 1, 1)
+  else put(measures, place, tokens)
+}
+
+function takeCache(measures: Measures, { cache, cost }: UsageRecord): void {
   const { discountUsd, coldUsd } = cache
   if (discountUsd === null || coldUsd === null) {
     // What cost nothing had nothing to save.
-    if (cost.high !== 0) figures[AT.noDiscounts] = 1
+    if (cost.high !== 0) put(measures, AT.noDiscounts, 1)
     return
   }
-  figures[AT.discounts] = 1
-  pay(figures, AT.cold, coldUsd)
-  if (discountUsd > 0) pay(figures, AT.saved, discountUsd)
-  else pay(figures, AT.paid, -discountUsd)
+  put(measures, AT.discounts, 1)
+  pay(measures, AT.cold, coldUsd)
+  if (discountUsd > 0) pay(measures, AT.saved, discountUsd)
+  else pay(measures, AT.paid, -discountUsd)
 }
 
 /** Above the cheapest is above all of them: the highest premium. */
-function takePremium(figures: number[], { alternatives }: UsageRecord): void {
+function takePremium(measures: Measures, { alternatives }: UsageRecord): void {
   if (alternatives.length === 0) return
   let low = Number.NEGATIVE_INFINITY
   let high = Number.NEGATIVE_INFINITY
@@ -301,13 +315,29 @@ function takePremium(figures: number[], { alternatives }: UsageRecord): void {
     if (premiumUsd.high === null) isOpen = true
     else if (premiumUsd.high > high) high = premiumUsd.high
   }
-  figures[AT.premiums] = 1
-  if (isOpen) figures[AT.openPremiums] = 1
-  pay(figures, AT.premiumLow, low)
-  pay(figures, AT.premiumHigh, isOpen ? low : high)
+  put(measures, AT.premiums, 1)
+  if (isOpen) put(measures, AT.openPremiums, 1)
+  pay(measures, AT.premiumLow, low)
+  pay(measures, AT.premiumHigh, isOpen ? low : high)
   if (low <= 0) return
-  figures[AT.dearer] = 1
-  pay(figures, AT.overpaid, low)
+  put(measures, AT.dearer, 1)
+  pay(measures, AT.overpaid, low)
+}
+
+function put(measures: Measures, place: number, by: number): void {
+  if (by === 0) return
+  const { figures, places } = measures
+  const before = at(figures, place)
+  if (before === 0) {
+    places[measures.filled] = place
+    measures.filled += 1
+  }
+  figures[place] = before + by
+}
+
+/** In pico-dollars; what makes a whole dollar is carried over where it is added up. */
+function pay(measures: Measures, place: number, usd: number): void {
+  put(measures, place + 1, fromUsd(usd))
 }
 
 function bump(figures: number[], place: number, by: number): void {
@@ -318,10 +348,8 @@ function at(figures: readonly number[], place: number): number {
   return figures[place] ?? Number.NaN
 }
 
-function pay(figures: number[], place: number, usd: number): void {
-  if (usd === 0) return
-  bump(figures, place + 1, fromUsd(usd))
-  carry(figures, place)
+function placeIn(places: readonly number[], index: number): number {
+  return places[index] ?? Number.NaN
 }
 
 /** Whole dollars to the dollars: both numbers stay far below where a number skips integers. */
@@ -340,7 +368,7 @@ function money(figures: readonly number[], place: number): number {
 /** Adds what was measured; `times` -1 takes it back. */
 export function take(sums: Sums, measures: Measures, times: 1 | -1): void {
   const { failure, attemptFailures, drifts, firstTokenMs, totalMs, tokensPerSecond } = measures
-  addFigures(sums.figures, measures.figures, times)
+  addMeasured(sums.figures, measures, times)
   if (failure !== null) sums.failures = counted(sums.failures, failure, times)
   for (const kind of attemptFailures) sums.attemptFailures = counted(sums.attemptFailures, kind, times)
   for (const { kind } of drifts) sums.drifts = counted(sums.drifts, kind, times)
@@ -350,7 +378,7 @@ export function take(sums: Sums, measures: Measures, times: 1 | -1): void {
 }
 
 export function merge(sums: Sums, other: Sums): void {
-  addFigures(sums.figures, other.figures, 1)
+  addFigures(sums.figures, other.figures)
   for (const [kind, times] of other.failures ?? NOTHING) sums.failures = counted(sums.failures, kind, times)
   for (const [kind, times] of other.attemptFailures ?? NOTHING)
     sums.attemptFailures = counted(sums.attemptFailures, kind, times)
@@ -362,10 +390,18 @@ export function merge(sums: Sums, other: Sums): void {
 
 const NOTHING: readonly never[] = Object.freeze([])
 
-function addFigures(figures: number[], more: readonly number[], times: 1 | -1): void {
+function addMeasured(figures: number[], { figures: more, places, filled }: Measures, times: 1 | -1): void {
+  for (let index = 0; index < filled; index += 1) {
+    const place = placeIn(places, index)
+    figures[place] = at(figures, place) + times * at(more, place)
+    if (place > AT.low) carry(figures, place - 1)
+  }
+}
+
+function addFigures(figures: number[], more: readonly number[]): void {
   for (let place = 0; place < AT.end; place += 1) {
     const by = at(more, place)
-    if (by !== 0) figures[place] = at(figures, place) + times * by
+    if (by !== 0) figures[place] = at(figures, place) + by
   }
   for (let place: number = AT.low; place < AT.end; place += 2) carry(figures, place)
 }
