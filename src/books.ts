@@ -16,7 +16,7 @@ export interface Books {
   note(record: UsageRecord, warns: (kind: Drift['kind']) => boolean): void
   reconcile(record: UsageRecord | string, options?: ReconcileOptions): Promise<UsageRecord>
   /** Every sink has what it was given, or is not waited for any longer. */
-  drained(): Promise<void>
+  drained(patienceMs: number): Promise<void>
 }
 
 export function createBooks(about: {
@@ -84,7 +84,7 @@ export function createBooks(about: {
       tracked(reconcile(record)).catch(() => {})
     },
     reconcile: async (given, options) => reconcile(given, options),
-    drained: () => sinks.drained(),
+    drained: (patienceMs) => sinks.drained(patienceMs),
   }
 }
 

@@ -290,9 +290,10 @@ export function createRouter<
   }
 
   /** A call that ends may still feed its sinks. */
-  async function drained(): Promise<void> {
+  async function drained(latest: number): Promise<void> {
     while (running.size > 0) await Promise.all(running)
-    await Promise.all([books.drained(), keeping.drained()])
+    // A little sooner than whoever waits for this gives up: then the losses are told, and no timer is left.
+    await Promise.all([books.drained(Math.max(0, latest - LAST_WORDS - clock.now())), keeping.drained()])
   }
 
   /** Kept until it is over, so that `close` can wait for it. */
@@ -343,7 +344,7 @@ export function createRouter<
       const patience = new Promise<void>((resolve) => {
         stopTimer = clock.timer(LONGEST_CLOSE, resolve)
       })
-      await Promise.race([drained(), patience])
+      await Promise.race([drained(clock.now() + LONGEST_CLOSE), patience])
       stopTimer()
     },
   })
@@ -353,6 +354,7 @@ const NO_METADATA: Readonly<Record<string, string>> = Object.freeze({})
 
 /** Milliseconds that closing waits for sinks: one that hangs keeps nobody. */
 const LONGEST_CLOSE = 5000
+const LAST_WORDS = 100
 
 /** An answer that comes whole shows nothing before all of it is there: its pace is another. */
 function paceKey({ offer }: Way, how: 'whole' | 'stream'): string {
