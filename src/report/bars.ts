@@ -168,7 +168,7 @@ function tickText(tick: number, step = 1): string {
 }
 
 /** Stretches that a label may stand for: they begin where a reader expects it. */
-const INTERVALS = [1, 5, 15, 30, 60, 120, 180, 360, 720, 1440, 2880, 10_080, 20_160, 40_320].map(
+const INTERVALS = [1, 5, 15, 30, 60, 120, 180, 360, 720, 1440, 2880, 4320, 10_080, 20_160, 40_320].map(
   (minutes) => minutes * MINUTE,
 )
 const MOST_LABELS = 9

@@ -88,7 +88,8 @@ footer p{max-width:96ch}
 @media (max-width:860px){.tiles{grid-template-columns:repeat(2,1fr)}}
 @media (max-width:560px){main,header,footer{padding-left:12px;padding-right:12px}section{padding:18px 14px;border-radius:10px}
 .tiles{padding:0}.tile{padding:12px 14px}.tile .value{font-size:20px}.tile .value.long{font-size:15px}.scroll{margin:0 -14px;padding:0 14px}
-.chart .axis{flex-basis:52px}.legend{padding-left:0}.sparse{display:none}.chart .mark{font-size:9px}th,td{padding-left:14px}h1{font-size:22px}}
+.chart .axis{flex-basis:52px}.legend{padding-left:0}.sparse{display:none}.chart .mark{font-size:9px}th,td{padding-left:14px}h1{font-size:22px}
+table:not(.sortable) .wide{min-width:80px}table:not(.sortable) .name{min-width:7em}}
 @media print{:root{color-scheme:light;--back:#fff;--card:#fff;--ink:#000;--soft:#444;--line:#bbb;--faint:#ddd}
 body{font-size:11px}main,header,footer{max-width:none;padding-left:0;padding-right:0}section{border:0;padding:0;margin:20px 0}
 .tiles{border:1px solid var(--line);break-inside:avoid}fieldset,.tip{display:none}
