@@ -12,7 +12,7 @@ import {
   trace,
 } from '@opentelemetry/api'
 import { keep } from './bounded.ts'
-import { unixSeconds } from './clock.ts'
+import { dateOf } from './clock.ts'
 import { type FailureKind, VERDICTS } from './failure.ts'
 import { A_STRING, AN_OBJECT, checkOptions, type Expectation, expected } from './options.ts'
 import { attemptAttributes, callAttributes, wasOutrun } from './otel-attributes.ts'
@@ -86,8 +86,7 @@ export function openTelemetry(options: OpenTelemetryOptions = {}): Sink {
 }
 
 function traceCall(record: UsageRecord, tracer: Tracer, metadata: readonly string[]): void {
-  // An ISO time always has its milliseconds at the same place.
-  const began = unixSeconds(record.at) * 1000 + Number(record.at.slice(20, 23))
+  const began = dateOf(record.at)
   // A sink that does not make anybody wait is called where the call was made.
   const around = context.active()
   const { totalMs } = record.latency
