@@ -1,6 +1,7 @@
 import { createBudget, LEAST_TIME, worstOf } from './budget.ts'
 import { type Cancelable, createCancellation, pause } from './cancellation.ts'
 import { firstTurn, fits, type Situation, type Tried, type Turn, turnByMove, turnByVerdict, whenOpen } from './chain.ts'
+import type { ChatRequest } from './chat.ts'
 import type { Events } from './events.ts'
 import type { AttemptResult, Call, Order } from './exchange.ts'
 import { type Failure, failure } from './failure.ts'
@@ -163,7 +164,8 @@ export function createWalk({ call, ways, rejected, events, health, spending, mor
     const othersMayFollow = left.length > 0 && budget.attemptsLeft > 0
     const timeLimit = othersMayFollow ? budget.remaining / 2 : budget.remaining
     const { provider, settings: candidate } = way
-    const request = requestAt(call.request, call.settings, { provider: provider.settings, candidate })
+    const asked = requestAt(call.request, call.settings, { provider: provider.settings, candidate })
+    const request = reserved?.maxTokens == null ? asked : shortened(asked, reserved.maxTokens)
     const order = adapted({ way, role, because, request, n, timeLimit })
     if (events.heard) {
       const { model, provider } = way.step
@@ -217,7 +219,7 @@ export function createWalk({ call, ways, rejected, events, health, spending, mor
         if (refused === null) {
           if (spending === null) return begin(turned, adapted, null)
           const before = blockOf(turned.way)
-          const reserved = await spending.reserve(worstOf(turned.way))
+          const reserved = await spending.reserve(turned.way)
           if ('settle' in reserved) {
             if (stillFits(turned.way, before)) return begin(turned, adapted, reserved)
             reserved.settle(FREE)
@@ -226,7 +228,8 @@ export function createWalk({ call, ways, rejected, events, health, spending, mor
           refused = reserved
         }
         // What is too dear is passed over for what is not.
-        if (refused.kind !== 'out-of-budget' || refused.code === 'attempts' || !taken(turned.way)) break
+        const isFinal = refused.kind !== 'out-of-budget' || refused.code === 'attempts'
+        if (isFinal || (refused.code !== 'cost' && spending?.refuses === true) || !taken(turned.way)) break
       }
       if (stopped) return null
       if (call.cancellation.canceled) last = failure('canceled')
@@ -244,7 +247,7 @@ export function createWalk({ call, ways, rejected, events, health, spending, mor
       })
       if (stopped || way === undefined || budget.refusal(way) !== null) return null
       if (!health.allowance(way.step.provider).allows(clock.now())) return null
-      const reserved = spending === null ? null : await spending.reserve(worstOf(way))
+      const reserved = spending === null ? null : await spending.reserve(way)
       if (reserved !== null) {
         if (!('settle' in reserved)) return null
         if (!isLate() || !left.includes(way) || !stillFits(way, null)) {
@@ -311,6 +314,11 @@ export function createWalk({ call, ways, rejected, events, health, spending, mor
       return { attempts, won, last: decided, failure: last }
     },
   }
+}
+
+function shortened(request: ChatRequest, maxTokens: number): ChatRequest {
+  const { max_tokens: _, max_completion_tokens: __, ...others } = request
+  return { ...others, max_tokens: maxTokens }
 }
 
 /** The epoch of what never began. */

@@ -254,6 +254,43 @@ describe('budgets', () => {
     expect(spentBy(router.ledger.records)).toBeLessThanOrEqual(usd)
   })
 
+  test('that are short lead to a cheaper way, to a shorter answer, or nowhere', async () => {
+    const both = {
+      chat: { ...CHAT, model: ['openai/gpt-oss-120b', 'openai/gpt-oss-20b'], request: { max_tokens: 4000 } },
+    }
+    const priced = await over(memoryStore(), { tasks: both })
+    const [dear, cheap] = (await priced.router.plan('chat', 'Hi')).steps.map(
+      ({ estimate }) => estimate.usd.high ?? Number.NaN,
+    )
+    const usd = ((dear ?? 0) + (cheap ?? 0)) / 2
+    const asked = async (whenShort?: string) => {
+      const { router, sandbox } = await over(memoryStore(), {
+        tasks: both,
+        budgets: [{ usd, per: 'day', ...(whenShort && { whenShort }) }],
+      })
+      const { usage } = await router.complete('chat', 'Hi')
+      const [request]: Loose = sandbox.requests
+      return {
+        model: usage.model.served,
+        most: request.body.max_completion_tokens,
+        paid: usage.cost.high ?? Number.NaN,
+      }
+    }
+    expect(await asked()).toMatchObject({ model: 'openai/gpt-oss-20b', most: 4000 })
+    const shorter = await asked('shorten')
+    expect(shorter).toMatchObject({ model: 'openai/gpt-oss-120b' })
+    expect(shorter.most).toBeGreaterThanOrEqual(64)
+    expect(shorter.most).toBeLessThan(4000)
+    expect(shorter.paid).toBeLessThanOrEqual(usd)
+    await expect(asked('refuse')).rejects.toThrow(/budgets\[0\] of \$/)
+    // Too little for an answer of any use, and for the other way as well.
+    const { router } = await over(memoryStore(), {
+      tasks: both,
+      budgets: [{ usd: 1e-7, per: 'day', whenShort: 'shorten' }],
+    })
+    await expect(router.complete('chat', 'Hi')).rejects.toThrow(/budgets\[0\]/)
+  })
+
   test('refuse while the store is down, where they are told to', async () => {
     const ask = () => Promise.reject(new Error('down'))
     const broken: Store = { read: ask, write: ask, add: ask, close: ask, closed: ask }
