@@ -39,9 +39,9 @@ export interface LedgerRow extends TallyRow {
 export interface LedgerSummary {
   readonly by: LedgerBy
   /**
-   * When what is in the rows really begins. Minutes are kept apart for the last three hours, hours for three days, days
-   * (in UTC) for two months, and all of them for less long where very many keys are in use: `since` reaches back to the
-   * beginning of the one that it falls into. `null`: there was no call.
+   * When what is in the rows really begins. Minutes are kept apart for the last three hours (ten at a time by session and
+   * metadata), hours for three days, days (in UTC) for two months, and all of them for less long where very many keys are
+   * in use: `since` reaches back to the beginning of the one that it falls into. `null`: there was no call.
    */
   readonly from: string | null
   /** The dearest first, the others last. */
@@ -75,8 +75,11 @@ export interface LedgerOptions {
 const MOST_RECORDS = 1000
 const MOST_KEYS = 1000
 const MOST_METADATA = 4
-/** Of all sums together: one or two kilobytes each. */
-const MOST_CELLS = 16_384
+const MINUTE = 60_000
+/** Of sessions there are many, with few calls each. */
+const MANY_MINUTES = 10 * MINUTE
+/** Of all sums together: some kilobytes each. */
+const MOST_CELLS = 10_240
 const ENOUGH_FREED = 0.75
 const LOOKS_EVERY = 64
 
@@ -104,7 +107,7 @@ export function createLedger(options: LedgerOptions = {}): Ledger & {
 } {
   const { most, metadata } = checkedOptions(options)
   const wholes = wholesOf(metadata)
-  const routes = createTimeline(MOST_KEYS)
+  const routes = createTimeline({ mostKeys: MOST_KEYS, finest: MINUTE })
   const routeOf = createRoutes()
   const timelines = [routes, ...wholes.map(({ timeline }) => timeline)]
   const dimensions = dimensionsOf(wholes, routes)
@@ -221,12 +224,16 @@ function cellsOf(timelines: readonly Timeline[]): number {
 
 function wholesOf(metadata: readonly string[]): readonly Whole[] {
   return [
-    { by: 'task', timeline: createTimeline(MOST_KEYS), keyOf: ({ task }) => task },
-    { by: 'session', timeline: createTimeline(MOST_KEYS), keyOf: ({ session }) => session },
+    { by: 'task', timeline: createTimeline({ mostKeys: MOST_KEYS, finest: MINUTE }), keyOf: ({ task }) => task },
+    {
+      by: 'session',
+      timeline: createTimeline({ mostKeys: MOST_KEYS, finest: MANY_MINUTES }),
+      keyOf: ({ session }) => session,
+    },
     ...metadata.map(
       (name): Whole => ({
         by: `metadata.${name}`,
-        timeline: createTimeline(MOST_KEYS),
+        timeline: createTimeline({ mostKeys: MOST_KEYS, finest: MANY_MINUTES }),
         keyOf: ({ metadata: given }) => (Object.hasOwn(given, name) ? (given[name] ?? null) : null),
       }),
     ),

@@ -35,8 +35,7 @@ interface Entry {
   cells: Cell[]
 }
 
-const MINUTE = 60_000
-const HOUR = 60 * MINUTE
+const HOUR = 3_600_000
 const DAY = 24 * HOUR
 /** How long minutes, hours and days are kept apart: from the beginning of an hour, and of a day in UTC. */
 const MINUTES_KEPT = 3 * HOUR
@@ -46,8 +45,11 @@ const DAYS_KEPT = 62 * DAY
 /** More go than come: looking for the least used is paid by many. */
 const FOLDED = 1 / 8
 
-/** Keys kept apart at the most: those that were not used for longest are folded into one. */
-export function createTimeline(mostKeys: number): Timeline {
+/**
+ * `mostKeys`: so many are kept apart; those that were not used for longest are folded into one. `finest`: milliseconds
+ * that are not told apart, a part of an hour.
+ */
+export function createTimeline({ mostKeys, finest }: { mostKeys: number; finest: number }): Timeline {
   const entries = new Map<string | null, Entry>()
   const others: Entry = { born: 0, used: 0, cells: [] }
   let cells = 0
@@ -59,7 +61,7 @@ export function createTimeline(mostKeys: number): Timeline {
   let daysFrom = Number.NEGATIVE_INFINITY
 
   function startOf(date: number): number {
-    if (date >= minutesFrom) return floor(date, MINUTE)
+    if (date >= minutesFrom) return floor(date, finest)
     if (date >= hoursFrom) return floor(date, HOUR)
     return date >= daysFrom ? floor(date, DAY) : Number.NEGATIVE_INFINITY
   }
