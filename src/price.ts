@@ -263,40 +263,67 @@ type PromptTokens = Omit<PricedTokens, 'completion' | 'reasoning' | 'audioComple
 type AnswerTokens = Pick<PricedTokens, 'completion' | 'reasoning' | 'audioCompletion' | 'imageCompletion'>
 
 /** The corners of what the prompt may have been. */
-function promptsOf(asked: Tariff, { prompt, cachedPrompt, cacheWrite, mayKeepAnHour, audioPrompt }: PartlyKnown) {
+function promptsOf(asked: Tariff, known: PartlyKnown): readonly PromptTokens[] {
+  const { prompt, mayKeepAnHour } = known
   const corners: PromptTokens[] = []
-  for (const [read, written] of splits(prompt, openOr(asked.cached, cachedPrompt), openOr(asked.written, cacheWrite))) {
-    const hours = mayKeepAnHour && asked.hourly && written > 0 ? [0, written] : NONE
-    const sounds = asked.heard ? [...new Set(audioPrompt === null ? [0, prompt] : [audioPrompt])] : NONE
-    for (const cacheWrite1h of hours) {
-      for (const sound of sounds) {
-        const split = { prompt, cachedPrompt: read, cacheWrite: written, cacheWrite1h, audioPrompt: sound }
-        const fresh = Math.max(0, prompt - read - written)
-        for (const audioCached of new Set([Math.max(0, sound - fresh), Math.min(sound, read)])) {
-          corners.push({ ...split, audioCached })
-        }
-      }
+  const isHourly = mayKeepAnHour && asked.hourly
+  // Sound that was read may have a price where text that was read has none; so may what is kept for an hour.
+  const read = openOr(asked.cached || asked.heard, known.cachedPrompt)
+  const written = openOr(asked.written || isHourly, known.cacheWrite)
+  const sound = asked.heard ? known.audioPrompt : 0
+  for (const split of splits({ prompt, read, written, sound: Math.min(sound ?? 0, prompt) })) {
+    const hours = isHourly && split.cacheWrite > 0 ? [0, split.cacheWrite] : NONE
+    for (const heard of soundsOf(split, { prompt, sound })) {
+      for (const cacheWrite1h of hours) corners.push({ prompt, ...split, cacheWrite1h, ...heard })
     }
   }
   return corners
 }
 
-/** The corners of what the answer may have been. */
+type Split = Pick<PricedTokens, 'cachedPrompt' | 'cacheWrite'>
+type Sound = Pick<PricedTokens, 'audioPrompt' | 'audioCached'>
+
+/** How much of the sound may have been read, and how much sound there may have been. */
+function soundsOf(
+  { cachedPrompt, cacheWrite }: Split,
+  { prompt, sound }: { readonly prompt: number; readonly sound: number | null },
+): readonly Sound[] {
+  if (sound === 0) return SILENCE
+  const fresh = Math.max(0, prompt - cachedPrompt - cacheWrite)
+  if (sound === null) {
+    return [
+      { audioPrompt: 0, audioCached: 0 },
+      { audioPrompt: fresh, audioCached: 0 },
+      { audioPrompt: cachedPrompt, audioCached: cachedPrompt },
+      { audioPrompt: fresh + cachedPrompt, audioCached: cachedPrompt },
+    ]
+  }
+  return [Math.max(0, sound - fresh), Math.min(sound, cachedPrompt)].map((audioCached) => ({
+    audioPrompt: sound,
+    audioCached,
+  }))
+}
+
+const SILENCE: readonly Sound[] = Object.freeze([Object.freeze({ audioPrompt: 0, audioCached: 0 })])
+
+/** The corners of what the answer may have been: one of its unknown parts takes all the room there is, or none does. */
 function answersOf(asked: Tariff, known: PartlyKnown, most: number): readonly AnswerTokens[] {
-  const { reasoning, audioCompletion, imageCompletion } = known
+  const reasoning = openOr(asked.reasoned, known.reasoning)
+  const audioCompletion = openOr(asked.shown, known.audioCompletion)
+  const imageCompletion = openOr(asked.shown, known.imageCompletion)
+  const certain = {
+    reasoning: reasoning ?? 0,
+    audioCompletion: audioCompletion ?? 0,
+    imageCompletion: imageCompletion ?? 0,
+  }
   const corners: AnswerTokens[] = []
   for (const completion of known.completion === null ? [0, most] : [most]) {
-    const all = [0, completion]
-    const thoughts = reasoning === null ? (asked.reasoned ? all : NONE) : [reasoning]
-    const spoken = audioCompletion === null ? (asked.shown ? all : NONE) : [audioCompletion]
-    const pictures = imageCompletion === null ? (asked.shown ? all : NONE) : [imageCompletion]
-    for (const thought of thoughts) {
-      for (const sound of spoken) {
-        for (const picture of pictures) {
-          corners.push({ completion, reasoning: thought, audioCompletion: sound, imageCompletion: picture })
-        }
-      }
-    }
+    const { reasoning: thought, audioCompletion: spoken, imageCompletion: drawn } = certain
+    const room = Math.max(0, completion - thought - spoken - drawn)
+    corners.push({ completion, ...certain })
+    if (reasoning === null) corners.push({ completion, ...certain, reasoning: room })
+    if (audioCompletion === null) corners.push({ completion, ...certain, audioCompletion: room })
+    if (imageCompletion === null) corners.push({ completion, ...certain, imageCompletion: room })
   }
   return corners
 }
@@ -308,37 +335,32 @@ function openOr(matters: boolean, count: number | null): number | null {
   return matters ? count : (count ?? 0)
 }
 
-/** How much of a prompt may have been read and how much written: the corners. */
-function splits(prompt: number, read: number | null, written: number | null): readonly (readonly [number, number])[] {
+/** How much of a prompt may have been read and how much written: the corners. Sound is read or fresh, never written. */
+function splits(about: {
+  readonly prompt: number
+  readonly read: number | null
+  readonly written: number | null
+  readonly sound: number
+}): readonly Split[] {
+  const { prompt, read, written, sound } = about
+  const at = (cachedPrompt: number, cacheWrite: number) => ({ cachedPrompt, cacheWrite })
   if (read !== null && written !== null) {
-    if (read + written <= prompt) return [[read, written]]
+    if (read + written <= prompt) return [at(read, written)]
     // Counted twice: all of both, or each as far as the other leaves room.
     const [kept, made] = [Math.min(read, prompt), Math.min(written, prompt)]
-    return [
-      [kept, made],
-      [kept, prompt - kept],
-      [prompt - made, made],
-    ]
+    return [at(kept, made), at(kept, prompt - kept), at(prompt - made, made)]
   }
+  const silent = prompt - sound
   if (read !== null) {
     const kept = Math.min(read, prompt)
-    return [
-      [kept, 0],
-      [kept, prompt - kept],
-    ]
+    return [at(kept, 0), at(kept, Math.min(prompt - kept, silent)), at(kept, Math.max(0, silent - kept))]
   }
   if (written !== null) {
     const made = Math.min(written, prompt)
-    return [
-      [0, made],
-      [prompt - made, made],
-    ]
+    const most = prompt - made
+    return [at(0, made), at(most, made), at(Math.min(sound, most), made), at(Math.max(0, silent - made), made)]
   }
-  return [
-    [0, 0],
-    [prompt, 0],
-    [0, prompt],
-  ]
+  return [at(0, 0), at(prompt, 0), at(0, silent), at(sound, 0), at(silent, 0), at(sound, silent)]
 }
 
 /**

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { bound, type PricedTokens, type PriceList, price, tariff } from '../src/price.ts'
+import { bound, type PartlyKnown, type PricedTokens, type PriceList, price, span, tariff } from '../src/price.ts'
 import { runs } from './support/runs.ts'
 
 const NONE: PricedTokens = { prompt: 0, cachedPrompt: 0, cacheWrite: 0, completion: 0 }
@@ -13,6 +13,10 @@ const keys = {
   cacheWrite: usd,
   cacheWrite1h: usd,
   reasoning: usd,
+  audioInput: usd,
+  audioCachedInput: usd,
+  audioOutput: usd,
+  imageOutput: usd,
   request: fc.integer({ min: 0, max: 100 }).map((cents) => cents / 100),
 }
 const clockTime = fc.tuple(fc.nat(23), fc.nat(59)).map(([hours, minutes]) => hours * 100 + minutes)
@@ -70,6 +74,39 @@ describe('a price', () => {
     const tokens = { ...NONE, completion: 100, reasoning: 60 }
     expect(price(tariff({ input: 2, output: 8 }), tokens).cost).toBe(800e6)
     expect(price(tariff({ input: 2, output: 8, reasoning: 3 }), tokens).cost).toBe(40 * 8e6 + 60 * 3e6)
+  })
+
+  test('counts sound and pictures apart only where they are priced apart, and sound that was read as such', () => {
+    const gemini = { input: 0.3, output: 2.5, cachedInput: 0.03, audioInput: 1, audioCachedInput: 0.1, imageOutput: 30 }
+    const heard = { ...NONE, prompt: 100, cachedPrompt: 40, audioPrompt: 70, audioCached: 30 }
+    const { cost, cold, discount } = price(tariff(gemini), heard)
+    expect(cost).toBe(20 * 0.3e6 + 40 * 1e6 + 10 * 0.03e6 + 30 * 0.1e6)
+    expect(cold).toBe(30 * 0.3e6 + 70 * 1e6)
+    expect(discount).toBe(cold - cost)
+    const drawn = { ...NONE, prompt: 4, completion: 1300, imageCompletion: 1290 }
+    expect(price(tariff(gemini), drawn).cost).toBe(4 * 0.3e6 + 10 * 2.5e6 + 1290 * 30e6)
+    expect(price(tariff({ input: 1, output: 2 }), { ...heard, completion: 10, audioCompletion: 5 }).cost).toBe(120e6)
+    expect(
+      price(tariff({ input: 1, output: 2, audioOutput: 9 }), { ...NONE, completion: 10, audioCompletion: 5 }).cost,
+    ).toBe(5 * 2e6 + 5 * 9e6)
+  })
+
+  test('counts what is kept for an hour at its own price', () => {
+    const claude = tariff({ input: 3, output: 15, cacheWrite: 3.75, cacheWrite1h: 6 })
+    const written = { ...NONE, prompt: 1000, cacheWrite: 800, cacheWrite1h: 500 }
+    expect(price(claude, written).cost).toBe(200 * 3e6 + 300 * 3.75e6 + 500 * 6e6)
+  })
+
+  test('says whether sound and pictures have prices of their own: most lists repeat those of text', () => {
+    const apart = (list: Partial<PriceList>) => {
+      const { heard, shown, search } = tariff({ input: 1, output: 2, ...list })
+      return [heard, shown, search]
+    }
+    expect(apart({ audioInput: 1, imageOutput: 2 })).toEqual([false, false, null])
+    expect(apart({ audioInput: 3, webSearch: 0.01 })).toEqual([true, false, 1e10])
+    expect(apart({ audioOutput: 3 })).toEqual([false, true, null])
+    expect(apart({ audioInput: 1, tiers: [{ abovePromptTokens: 9, input: 2, audioInput: 2 }] })[0]).toBe(false)
+    expect(apart({ audioInput: 1, tiers: [{ abovePromptTokens: 9, audioInput: 2 }] })[0]).toBe(true)
   })
 
   test('adds the price of a request once', () => {
@@ -176,6 +213,134 @@ describe('for any prices and tokens', () => {
     )
   })
 })
+
+describe('what is only partly known', () => {
+  /** Tokens as they were, each counted once. */
+  const share = fc.nat(100)
+  const real = fc
+    .record({
+      ...{ prompt: count, read: share, written: share, hour: share, sound: share },
+      ...{ completion: count, thought: share, picture: share, spoken: share, overlap: share },
+    })
+    .map(realTokens)
+  const hides = fc.record({
+    cachedPrompt: fc.boolean(),
+    cacheWrite: fc.boolean(),
+    completion: fc.boolean(),
+    reasoning: fc.boolean(),
+    audioPrompt: fc.boolean(),
+    audioCompletion: fc.boolean(),
+    imageCompletion: fc.boolean(),
+  })
+
+  test('lies between the least and the most, whatever is hidden', () => {
+    fc.assert(
+      fc.property(priceList, real, hides, minutes, count, (list, tokens, hidden, utcMinutes, more) => {
+        const { cost } = price(tariff(list), tokens, utcMinutes)
+        const { low, high } = span(tariff(list), hiding(tokens, hidden), {
+          utcMinutes,
+          maxCompletionTokens: tokens.completion + more,
+        })
+        // Each product is rounded apart.
+        expect(low).toBeLessThanOrEqual(cost + 8)
+        expect(cost).toBeLessThanOrEqual((high ?? 0) + 8)
+      }),
+      runs(),
+    )
+  })
+
+  test('is known exactly when nothing that matters is hidden', () => {
+    const told: PartlyKnown = {
+      ...{ prompt: 100, cachedPrompt: 30, cacheWrite: 20, completion: 10, reasoning: 5, mayKeepAnHour: false },
+      ...{ audioPrompt: 0, audioCompletion: 0, imageCompletion: 0 },
+    }
+    const at = (list: Partial<PriceList>, over: Partial<PartlyKnown>) => {
+      const limits = { utcMinutes: 0, maxCompletionTokens: 10 }
+      const { low, high } = span(tariff({ input: 2, output: 4, ...list }), { ...told, ...over }, limits)
+      return [low / 1e6, (high ?? Number.NaN) / 1e6]
+    }
+    expect(at({}, {})).toEqual([240, 240])
+    // No price of its own: it does not matter.
+    expect(at({}, { cachedPrompt: null, cacheWrite: null, reasoning: null, mayKeepAnHour: true })).toEqual([240, 240])
+    expect(at({ cachedInput: 1 }, {})).toEqual([210, 210])
+    expect(at({ cachedInput: 1 }, { cachedPrompt: null })).toEqual([160, 240])
+    expect(at({ cacheWrite: 3 }, { cacheWrite: null })).toEqual([240, 310])
+    expect(at({ cacheWrite: 3, cacheWrite1h: 5 }, { mayKeepAnHour: true })).toEqual([260, 300])
+    expect(at({ reasoning: 1 }, { reasoning: null })).toEqual([210, 240])
+    expect(at({ imageOutput: 10 }, { imageCompletion: null })).toEqual([240, 270])
+    expect(at({ audioInput: 10 }, { audioPrompt: null })).toEqual([240, 640])
+    expect(at({}, { completion: null })).toEqual([200, 240])
+  })
+
+  test('has no upper bound when nothing limits the answer, unless it is free', () => {
+    const open: PartlyKnown = {
+      ...{ prompt: 100, cachedPrompt: 0, cacheWrite: 0, completion: null, reasoning: null, mayKeepAnHour: false },
+      ...{ audioPrompt: 0, audioCompletion: 0, imageCompletion: 0 },
+    }
+    const limits = { utcMinutes: 0, maxCompletionTokens: null }
+    expect(span(tariff({ input: 1, output: 1 }), open, limits)).toEqual({ low: 1e8, high: null })
+    expect(span(tariff({ input: 1, output: 0 }), open, limits)).toEqual({ low: 1e8, high: 1e8 })
+  })
+
+  test('and counted twice may have been either, or both', () => {
+    const twice: PartlyKnown = {
+      ...{ prompt: 100, cachedPrompt: 100, cacheWrite: 100, completion: 0, reasoning: 0, mayKeepAnHour: false },
+      ...{ audioPrompt: 0, audioCompletion: 0, imageCompletion: 0 },
+    }
+    const asked = tariff({ input: 4, output: 1, cachedInput: 1, cacheWrite: 5 })
+    expect(span(asked, twice, { utcMinutes: 0, maxCompletionTokens: 0 })).toEqual({ low: 100e6, high: 600e6 })
+  })
+})
+
+interface Shares {
+  readonly prompt: number
+  readonly read: number
+  readonly written: number
+  readonly hour: number
+  readonly sound: number
+  readonly completion: number
+  readonly thought: number
+  readonly picture: number
+  readonly spoken: number
+  readonly overlap: number
+}
+
+function realTokens(shares: Shares) {
+  const part = (of: number, share: number) => Math.floor((of * share) / 100)
+  const { prompt, completion } = shares
+  const cachedPrompt = part(prompt, shares.read)
+  const cacheWrite = part(prompt - cachedPrompt, shares.written)
+  const fresh = prompt - cachedPrompt - cacheWrite
+  // Sound is not written apart, so it is among what is fresh or read.
+  const audioCached = part(cachedPrompt, shares.overlap)
+  const audioPrompt = audioCached + part(fresh, shares.sound)
+  const reasoning = part(completion, shares.thought)
+  const imageCompletion = part(completion - reasoning, shares.picture)
+  const audioCompletion = part(completion - reasoning - imageCompletion, shares.spoken)
+  const cacheWrite1h = part(cacheWrite, shares.hour)
+  return {
+    ...{ prompt, cachedPrompt, cacheWrite, cacheWrite1h, audioPrompt, audioCached },
+    ...{ completion, reasoning, imageCompletion, audioCompletion },
+  }
+}
+
+function hiding(
+  tokens: ReturnType<typeof realTokens>,
+  hidden: Readonly<Record<Exclude<keyof PartlyKnown, 'prompt' | 'mayKeepAnHour'>, boolean>>,
+): PartlyKnown {
+  const shown = (key: keyof typeof hidden) => (hidden[key] ? null : tokens[key])
+  return {
+    prompt: tokens.prompt,
+    cachedPrompt: shown('cachedPrompt'),
+    cacheWrite: shown('cacheWrite'),
+    completion: shown('completion'),
+    reasoning: shown('reasoning'),
+    mayKeepAnHour: true,
+    audioPrompt: shown('audioPrompt'),
+    audioCompletion: shown('audioCompletion'),
+    imageCompletion: shown('imageCompletion'),
+  }
+}
 
 describe('bounds', () => {
   test('run from all read and no answer to all written and the longest answer', () => {
