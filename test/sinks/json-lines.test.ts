@@ -14,12 +14,13 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
+import { compatible, createRouter } from 'modelfirst'
 import { type FileTrouble, jsonLines } from 'modelfirst/node'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { systemClock } from '../../src/clock.ts'
 import { fields, string } from '../../src/fields.ts'
 import { createSinks } from '../../src/sinks.ts'
-import { eventually } from '../support/server.ts'
+import { answerOf, eventually, reply, serve } from '../support/server.ts'
 import { recordOf, recordsOf } from './records.ts'
 import { createWriters, ended, type Writers } from './writer.ts'
 
@@ -102,6 +103,20 @@ describe('jsonLines', () => {
     await sink.close()
     expect(idsIn(path)).toEqual(idsOf(3000))
     await expect(sink(recordOf())).rejects.toThrow('is closed')
+  })
+
+  test('when a router is closed, the file has the record of each of its calls', async () => {
+    const server = await serve(({ response }) => reply(response, 200, answerOf('Hello')))
+    const router = createRouter({
+      providers: [compatible({ name: 'own', baseURL: server.url, models: ['small'] })],
+      tasks: { say: { model: 'small' } },
+      sinks: [jsonLines(path)],
+    })
+    await Promise.all(Array.from({ length: 50 }, () => router.complete('say', 'Hello')))
+    await router.close()
+    await server.close()
+    expect(idsIn(path)).toEqual(router.ledger.records.map(({ id }) => id))
+    expect(idsIn(path).length).toBe(50)
   })
 
   test('a file that somebody moves away is begun again', async () => {
