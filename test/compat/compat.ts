@@ -4,11 +4,11 @@
  */
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { startSandbox } from 'modelfirst/sandbox'
 import { packInto } from '../support/pack.ts'
 import { createReport } from './check.ts'
-import { CLIENT, COMMON, program, TYPED, TYPED_SANDBOX } from './consumer.ts'
+import { CLIENT, COMMON, program, RECORDED, TYPED, TYPED_SANDBOX } from './consumer.ts'
 import { npmScript, run } from './shell.ts'
 
 interface Target {
@@ -110,12 +110,25 @@ async function proveNode(target: Target, packed: { tarball: string; dependencies
     runsOn(node, home, 'program.mjs', program(SUBPATHS)),
   )
   await report.check(`${name}: an OpenAI client carries a call`, () => runsOn(node, home, 'client.mjs', CLIENT))
+  await report.check(`${name}: npx sums up what was recorded, and makes a page of it`, () => summed(node, home))
   await report.check(`${name}: CommonJS can require it`, () => runsOn(node, home, 'common.cjs', COMMON))
   for (const resolution of ['nodenext', 'bundler']) {
     await report.check(`${name}: TypeScript 5.9 reads its types, moduleResolution ${resolution}`, () =>
       compiles(node, home, resolution),
     )
   }
+}
+
+async function summed(node: string, home: string): Promise<string> {
+  await runsOn(node, home, 'recorded.mjs', RECORDED)
+  const npx = (...args: string[]) =>
+    run(node, [join(dirname(npm), 'npx-cli.js'), '--no-install', 'modelfirst', ...args], { folder: home })
+  const { stdout } = await npx('usage', 'usage.jsonl')
+  if (!/^tag +1 +0 /m.test(stdout)) throw new Error(`one call of tag was expected: ${stdout}`)
+  await npx('report', 'usage.jsonl')
+  const page = readFileSync(join(home, 'usage.html'), 'utf8')
+  if (!page.includes('1 call from')) throw new Error('the page knows of no call')
+  return `${(await npx('--version')).stdout.trim()}, ${page.length} characters`
 }
 
 /** `lib` as a user has it who has no browser: the declarations must not need one, and everything is checked. */

@@ -64,6 +64,20 @@ const { createRouter } = require('modelfirst')
 if (typeof createRouter !== 'function') throw new Error('nothing was required')
 `
 
+/** Leaves a file of usage records behind. */
+export const RECORDED = `
+import { createRouter, groq } from 'modelfirst'
+import { jsonLines } from 'modelfirst/node'
+
+const router = createRouter({
+  providers: [groq({ apiKey: process.env.SANDBOX_GROQ_KEY, baseURL: process.env.SANDBOX_GROQ_URL })],
+  tasks: { tag: { model: 'openai/gpt-oss-20b' } },
+  sinks: [jsonLines('usage.jsonl')],
+})
+await router.complete('tag', 'Tag this ticket.')
+await router.close()
+`
+
 /** What a user's compiler sees: right uses, and wrong ones that it has to refuse. */
 export const TYPED = `
 import { type Completion, createRouter, groq, openrouter, RouterError } from 'modelfirst'
