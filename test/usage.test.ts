@@ -7,10 +7,13 @@ import { FREE, fromUsd } from '../src/money.ts'
 import { type PriceList, tariff } from '../src/price.ts'
 import {
   type Bill,
+  billedCache,
   cacheOf,
   coldCost,
   costOf,
   costRecord,
+  costSum,
+  NO_NOTES,
   NO_TOKENS,
   sumTokens,
   type Tokens,
@@ -188,6 +191,111 @@ describe('a cost', () => {
       expect(cost(list, unknown).source).toBe('bounded')
       expect(cost({}, unknown)).toEqual({ low: fromUsd(0.0012), high: fromUsd(0.0012), source: 'computed' })
     }
+  })
+})
+
+describe('a cost that is not told', () => {
+  const tokens = { ...NO_TOKENS, prompt: 1000, completion: 100, total: 1100 }
+  const asked = tariff({ input: 1, output: 2 })
+  const at = (over: Partial<Bill>) => {
+    const { low, high, source } = costRecord(costOf(billOf({ tokens, tariff: asked, ...over })))
+    return [low, high, source]
+  }
+
+  test('is that of any endpoint that may have answered', () => {
+    expect(at({})).toEqual([0.0012, 0.0012, 'computed'])
+    expect(at({ others: [tariff({ input: 2, output: 2 }), asked] })).toEqual([0.0012, 0.0022, 'bounded'])
+    expect(at({ others: [asked] })).toEqual([0.0012, 0.0012, 'computed'])
+  })
+
+  test('is nothing at the least where the prices are only the most that can have been asked', () => {
+    expect(at({ atMost: true })).toEqual([0, 0.0012, 'bounded'])
+    expect(at({ dearest: false })).toEqual([0, null, 'unknown'])
+  })
+
+  test('has in it what was done besides, and no upper bound where nobody says what that cost', () => {
+    const searched = (low: number, high: number | null) => ({
+      besides: { low: fromUsd(low), high: high === null ? null : fromUsd(high) },
+    })
+    expect(at(searched(0.02, 0.02))).toEqual([0.0212, 0.0212, 'computed'])
+    expect(at(searched(0, null))).toEqual([0.0012, null, 'unknown'])
+    // An insured answer is free; a search for it was made all the same.
+    expect(at({ billed: 'no', ...searched(0.02, 0.02) })).toEqual([0.02, 0.02, 'computed'])
+    expect(at({ billed: 'maybe', ...searched(0.02, 0.02) })).toEqual([0, 0.0212, 'bounded'])
+  })
+
+  test("is the fee and more, with the caller's own key: the host's bill is settled there", () => {
+    expect(at({ fee: fromUsd(0.0001) })).toEqual([0.0001, null, 'unknown'])
+  })
+
+  test('has room both ways for a discount that a list speaks of', () => {
+    expect(at({ tariff: tariff({ input: 1, output: 2, discount: 0.5 }) })).toEqual([0.0006, 0.0024, 'bounded'])
+  })
+
+  test('is open by as much as sound, pictures, and writing for an hour are dearer, when nobody says how much of it there was', () => {
+    const pictures = tariff({ input: 1, output: 2, imageOutput: 30 })
+    const media = { audioPrompt: 0, audioCompletion: 0, imageCompletion: null }
+    expect(at({ tariff: pictures, media })).toEqual([0.0012, 0.004, 'bounded'])
+    expect(at({ tariff: pictures, media: { ...media, imageCompletion: 50 } })).toEqual([0.0026, 0.0026, 'computed'])
+    const hours = tariff({ input: 1, output: 2, cacheWrite: 1.25, cacheWrite1h: 2 })
+    const written = { ...tokens, cacheWrite: 1000 }
+    expect(at({ tariff: hours, tokens: written })).toEqual([0.00145, 0.00145, 'computed'])
+    expect(at({ tariff: hours, tokens: written, mayKeepAnHour: true })).toEqual([0.00145, 0.0022, 'bounded'])
+  })
+
+  test('is open where tokens are counted as read and as written', () => {
+    const cached = tariff({ input: 4, output: 2, cachedInput: 1, cacheWrite: 5 })
+    const twice = { ...tokens, cachedPrompt: 1000, cacheWrite: 1000 }
+    expect(at({ tariff: cached, tokens: twice })).toEqual([0.0012, 0.0062, 'bounded'])
+  })
+
+  test('is counted among the unknown parts of a sum when it has no upper bound', () => {
+    const [known, open] = [costOf(billOf({ reported: 0.5 })), costOf(billOf({ tariff: null }))]
+    expect(costSum([known, open, open])).toEqual({
+      usd: null,
+      low: 0.5,
+      high: null,
+      source: 'unknown',
+      unknownParts: 2,
+    })
+    expect(costSum([known, known])).toEqual({ usd: 1, low: 1, high: 1, source: 'reported' })
+    expect(costSum([open])).toEqual({ usd: null, low: 0, high: null, source: 'unknown' })
+  })
+})
+
+describe('what the cache saved, beside a bill', () => {
+  const tokens = { ...NO_TOKENS, prompt: 1000, cachedPrompt: 800, completion: 100, total: 1100 }
+  const [cheap, dear] = [
+    tariff({ input: 1, output: 2, cachedInput: 0.1 }),
+    tariff({ input: 2, output: 4, cachedInput: 0.5 }),
+  ]
+  const saved = (reported: number | null, over: Partial<Parameters<typeof billedCache>[1]> = {}) => {
+    const cost = costOf(billOf({ tokens, tariff: cheap, reported }))
+    const charged = { tariffs: [cheap, dear], isSure: true, cost, notes: NO_NOTES, utcMinutes: 0, ...over }
+    return billedCache(tokens, charged)
+  }
+  const UNKNOWN = { discountUsd: null, coldUsd: null, source: 'unknown' }
+
+  test('is told at the prices that come to the bill', () => {
+    expect(saved(0.00048)).toEqual({ discountUsd: 0.00072, coldUsd: 0.0012, source: 'computed' })
+    expect(saved(0.0012)).toEqual({ discountUsd: 0.0012, coldUsd: 0.0024, source: 'computed' })
+    // Searches and fees are no part of it.
+    const notes = { ...NO_NOTES, besidesUsd: 0.02, feeUsd: 0.001 }
+    expect(saved(0.02148, { notes })).toMatchObject({ discountUsd: 0.00072 })
+  })
+
+  test('is unknown where no list comes to the bill, but for what no cache had a part in', () => {
+    expect(saved(0.0009)).toEqual(UNKNOWN)
+    const cost = costOf(billOf({ reported: 0.0009 }))
+    const cold = { ...tokens, cachedPrompt: 0 }
+    const charged = { tariffs: [], isSure: false, cost, notes: NO_NOTES, utcMinutes: 0 }
+    expect(billedCache(cold, charged)).toEqual({ discountUsd: 0, coldUsd: 0.0009, source: 'computed' })
+  })
+
+  test('is computed without a bill only where it is sure who asked what', () => {
+    expect(saved(null)).toEqual(UNKNOWN)
+    expect(saved(null, { tariffs: [cheap] })).toMatchObject({ discountUsd: 0.00072 })
+    expect(saved(null, { tariffs: [cheap], isSure: false })).toEqual(UNKNOWN)
   })
 })
 
