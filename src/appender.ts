@@ -19,7 +19,8 @@ export interface AppenderOptions {
 
 /** Whoever left a lock behind for so long has crashed. */
 const STALE_LOCK = 10_000
-/** For so long another process may be in the middle of its write. */
+/** Another process may be in the middle of its write: so often, and with such pauses, it is looked again. */
+const LOOKS = 11
 const SHORT_WHILE = 10
 
 /**
@@ -99,10 +100,13 @@ export function createAppender(
   }
 }
 
-/** Whether the file ends in the middle of a line that nobody is writing on. */
+/**
+ * Whether the file ends in the middle of a line that nobody is writing on. Whoever is held up in the middle of a write for
+ * longer than this looks makes the answer wrong: then an empty line is written, and nothing is lost.
+ */
 async function isTorn(file: FileHandle): Promise<boolean> {
   const last = Buffer.alloc(1)
-  for (let look = 0; look < 2; look += 1) {
+  for (let look = 0; look < LOOKS; look += 1) {
     if (look > 0) await new Promise((resolve) => setTimeout(resolve, SHORT_WHILE))
     const { size } = await file.stat()
     if (size === 0) return false

@@ -481,5 +481,5 @@ test('telling takes little of a call', () => {
   for (const record of records) sink(record)
   const each = ((performance.now() - began) / count) * 1000
   console.log(`openTelemetry: ${each.toFixed(0)} µs for a call of three attempts, four spans and the metrics included`)
-  expect(each).toBeLessThan(2000)
+  expect(each).toBeLessThan(5000)
 })
