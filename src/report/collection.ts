@@ -1,4 +1,4 @@
-import { measure, measureAttempt, measureCall, type TallyRow } from '../tally.ts'
+import { emptyMeasures, measure, measureAttempt, measureCall, type TallyRow } from '../tally.ts'
 import type { Alternative, UsageRecord } from '../usage.ts'
 import { instantOf } from './calendar.ts'
 import { createCounts } from './counts.ts'
@@ -61,6 +61,8 @@ export function createCollection(): { add(record: UsageRecord): void; read(): Co
   const drifts = createCounts(OTHERS)
   const sums = { from: Number.POSITIVE_INFINITY, until: Number.NEGATIVE_INFINITY, openCalls: 0, rescued: 0 }
   const dear = { calls: 0, usd: 0 }
+  // Used for every record anew.
+  const measures = emptyMeasures()
 
   const latest = createLatest((record) => {
     const instant = instantOf(record.at)
@@ -75,15 +77,15 @@ export function createCollection(): { add(record: UsageRecord): void; read(): Co
     const ended = lots.of(task, model, provider, host)
     const [only] = attempts
     if (only === undefined || (attempts.length === 1 && only.provider === provider && only.host === host)) {
-      lots.add(ended, measure(record))
+      lots.add(ended, measure(record, measures))
       series.add(instant, ended.names, record.cost)
     } else {
-      lots.add(ended, measureCall(record))
+      lots.add(ended, measureCall(record, measures))
       for (const attempt of attempts) {
         // Who answered is known by the name that the answer bears.
         const own = attempt.outcome === 'ok' && outcome === 'ok' ? model : attempt.model
         const lot = lots.of(task, own, attempt.provider, attempt.host)
-        lots.add(lot, measureAttempt(attempt))
+        lots.add(lot, measureAttempt(attempt, measures))
         series.add(instant, lot.names, attempt.cost)
       }
     }
