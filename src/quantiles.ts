@@ -41,7 +41,8 @@ const MARK_OF_ZERO = LOWEST_MARK - 1
 
 /** `null`: it is no number. */
 export function markOf(value: number): number | null {
-  if (value >= LEAST) return Math.ceil(Math.log(Math.min(value, MOST)) / LOG_GROWTH)
+  // There is no mark -0.
+  if (value >= LEAST) return Math.ceil(Math.log(Math.min(value, MOST)) / LOG_GROWTH) + 0
   return Number.isNaN(value) ? null : MARK_OF_ZERO
 }
 
@@ -94,7 +95,7 @@ function at(histogram: Histogram, place: number): number {
 /** Where a mark stands, or would stand. */
 function placeOf(histogram: Histogram, mark: number): number {
   let low = 0
-  let high = histogram.length / 2
+  let high = histogram.length >>> 1
   while (low < high) {
     const middle = (low + high) >>> 1
     if (at(histogram, 2 * middle) < mark) low = middle + 1

@@ -362,7 +362,13 @@ function carry(figures: number[], place: number): void {
 }
 
 function money(figures: readonly number[], place: number): number {
-  return at(figures, place) + toUsd(at(figures, place + 1))
+  return usdOf(at(figures, place), at(figures, place + 1))
+}
+
+/** In one division where that is exact: the two may have different signs, and a sum of fractions loses digits. */
+function usdOf(dollars: number, pico: number): number {
+  const whole = dollars * DOLLAR + pico
+  return Number.isSafeInteger(whole) ? toUsd(whole) : dollars + toUsd(pico)
 }
 
 /** Adds what was measured; `times` -1 takes it back. */
@@ -426,8 +432,6 @@ export function rowOf(sums: Sums): TallyRow {
   const promptTokens = figure(AT.promptTokens)
   const premiums = figure(AT.premiums)
   const premiumHigh = money(figures, AT.premiumHigh)
-  const savedUsd = money(figures, AT.saved)
-  const paidUsd = money(figures, AT.paid)
   return Object.freeze<TallyRow>({
     calls: figure(AT.calls),
     ok: figure(AT.ok),
@@ -456,9 +460,9 @@ export function rowOf(sums: Sums): TallyRow {
     }),
     cost: costOf(figures),
     cache: Object.freeze({
-      discountUsd: savedUsd - paidUsd,
-      savedUsd,
-      paidUsd,
+      discountUsd: usdOf(figure(AT.saved) - figure(AT.paid), figure(AT.saved + 1) - figure(AT.paid + 1)),
+      savedUsd: money(figures, AT.saved),
+      paidUsd: money(figures, AT.paid),
       coldUsd: money(figures, AT.cold),
       known: figure(AT.discounts),
       unknown: figure(AT.noDiscounts),
