@@ -1,17 +1,8 @@
 import { dateOf, isoTime, type Moment } from './clock.ts'
 import { ConfigError } from './errors.ts'
+import { emptyMeasures, emptySums, measure, measureAttempt, measureCall, merge, type Sums } from './measures.ts'
 import { checkOptions, type Expectation, expected, unknown } from './options.ts'
-import {
-  emptyMeasures,
-  emptySums,
-  measure,
-  measureAttempt,
-  measureCall,
-  merge,
-  rowOf,
-  type Sums,
-  type TallyRow,
-} from './tally.ts'
+import { rowOf, type TallyRow } from './tally.ts'
 import { createTimeline, type Timeline } from './timeline.ts'
 import type { UsageRecord } from './usage.ts'
 

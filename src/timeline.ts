@@ -1,4 +1,4 @@
-import { emptySums, type Measures, merge, type Sums, take } from './tally.ts'
+import { emptySums, type Measures, merge, type Sums, take } from './measures.ts'
 
 /** Sums by key and by time, in bounded memory: the finer, the newer. */
 export interface Timeline {

@@ -9,6 +9,8 @@ import { ConfigError, createRouter, RouterError } from 'modelfirst'
 import { fail, reset, seeded } from 'modelfirst/sandbox'
 import { describe, expect, test } from 'vitest'
 import { createLedger, type LedgerBy } from '../src/ledger.ts'
+import { measure } from '../src/measures.ts'
+import { createTimeline } from '../src/timeline.ts'
 import type { UsageRecord } from '../src/usage.ts'
 import type { Measured } from './ledger-million.ts'
 import { start } from './sandbox/client.ts'
@@ -217,6 +219,33 @@ describe('a summary', () => {
     expect(Object.values(failed?.attempts.failures ?? {})).toEqual([1])
   })
 
+  test('counts an answer of another model than the one planned with that model, its cost too', () => {
+    const ledger = createLedger()
+    let two = next()
+    while (two.attempts.length !== 2 || two.outcome !== 'ok') two = next()
+    ledger.note({ ...two, model: { asked: two.model.asked, served: 'another' } })
+    const row = ledger.summary({ by: 'model' }).rows.find(({ key }) => key === 'another')
+    expect([row?.calls, row?.attempts.count, row?.cost.low]).toEqual([1, 1, two.attempts[1]?.cost.low])
+  })
+
+  test('of millions of dollars is exact to the last pico-dollar that a number can hold', () => {
+    const ledger = createLedger()
+    let [exact, count] = [0n, 0]
+    for (; count < 5000; count += 1) {
+      const pico = 900_000_000_000_001 + 7 * count
+      const usd = pico / 1e12
+      exact += BigInt(Math.round(usd * 1e12))
+      ledger.note(recordAt(NOON, { attempts: [], cost: { usd, low: usd, high: usd, source: 'reported' } }))
+    }
+    const { low, high, usd } = ledger.summary().total.cost
+    expect([low, high, usd]).toEqual([usd, usd, usd])
+    expect(exact / 10n ** 12n).toBe(4_500_000n)
+    expect(Math.abs(low - Number(exact / 10n ** 12n) - Number(exact % 10n ** 12n) / 1e12)).toBeLessThan(1e-9)
+    // A single call is still seen.
+    ledger.note(recordAt(NOON, { attempts: [], cost: { usd: 1e-8, low: 1e-8, high: 1e-8, source: 'reported' } }))
+    expect(ledger.summary().total.cost.low - low).toBeGreaterThan(5e-9)
+  })
+
   test('asked by what it does not know names what it does', () => {
     const ledger = createLedger({ metadata: ['customer'] })
     for (const [options, field, says] of [
@@ -247,6 +276,14 @@ describe('a summary', () => {
       expect(thrownBy(() => Reflect.apply(createLedger, null, [options])).field).toMatch(/^ledger\./)
     }
   })
+})
+
+test('a name takes one sum for a minute, however many calls there are in it', () => {
+  const timeline = createTimeline({ mostKeys: 10, finest: MINUTE })
+  for (let n = 0; n < 1000; n += 1) timeline.take('tag', measure(next()), NOON + (n % 3) * MINUTE, n)
+  expect(timeline.cells).toBe(3)
+  while (timeline.coarsen());
+  expect([timeline.cells, timeline.startOf(NOON)]).toEqual([1, Number.NEGATIVE_INFINITY])
 })
 
 describe('a record that is replaced', () => {
