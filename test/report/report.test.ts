@@ -3,14 +3,17 @@ import fc from 'fast-check'
 import { recordLines, reportOf } from 'modelfirst/report'
 import { describe, expect, test } from 'vitest'
 import { dateText, instantOf, timeText } from '../../src/report/calendar.ts'
+import { createCollection } from '../../src/report/collection.ts'
 import { durationText, shareText, spanText, usdText } from '../../src/report/figures.ts'
 import { html } from '../../src/report/html.ts'
+import { createLots, type Group } from '../../src/report/lots.ts'
 import { shown } from '../../src/report/names.ts'
 import { SCRIPT_HASH, STYLE_HASH } from '../../src/report/page.ts'
 import { recordFrom } from '../../src/report/record.ts'
 import { SCRIPT } from '../../src/report/script.ts'
 import { createSeries } from '../../src/report/series.ts'
 import { STYLE } from '../../src/report/style.ts'
+import { measure } from '../../src/tally.ts'
 import type { UsageRecord } from '../../src/usage.ts'
 import { exactly, sample } from './sample.ts'
 import { sumsOf } from './sums.ts'
@@ -84,6 +87,41 @@ describe('a page', () => {
     expect(page).toContain('1 record had a later one of the same call')
   })
 
+  test('what a failed attempt cost stands where it was spent, and the answer under the name that it bears', () => {
+    const [attempt] = one({}).attempts
+    if (attempt === undefined) throw new Error('no attempt')
+    const attempts = [
+      { ...attempt, model: 'a', provider: 'x', host: null, outcome: 'cut-off' as const, cost: exactly(0.25) },
+      { ...attempt, n: 2, model: 'b', provider: 'y', host: 'z', role: 'failover' as const, cost: exactly(0.5) },
+    ]
+    const model = { asked: 'a', served: 'b-2026-11-01' }
+    const collection = createCollection()
+    collection.add(one({ attempts, model, provider: 'y', host: 'z', cost: exactly(0.75) }))
+    const { groups, total, troubles, places } = collection.read()
+    const spent = (rows: readonly Group[]) => rows.map(({ name, row }) => [name, row.calls, row.cost.usd])
+    expect(spent(groups.model)).toEqual([
+      ['b-2026-11-01', 1, 0.5],
+      ['a', 0, 0.25],
+    ])
+    expect(spent(groups.host)).toEqual([
+      ['y/z', 1, 0.5],
+      ['x', 0, 0.25],
+    ])
+    expect(total.cost.usd).toBe(0.75)
+    expect(troubles).toEqual([{ kind: 'cut-off', attempts: 1, rescued: 1, lost: 0 }])
+    expect(places[0]).toMatchObject({ name: 'x', attempts: 1, failed: 1 })
+  })
+
+  test('what is kept apart is bounded, whichever names meet', () => {
+    const lots = createLots()
+    for (let n = 0; n < 4000; n += 1) lots.add(lots.of(`t${n % 200}`, `m${n % 199}`, 'p', null), measure(one({})))
+    expect(lots.by('task').length).toBeLessThanOrEqual(201)
+    expect(new Set(Array.from({ length: 4000 }, (_, n) => lots.of(`t${n % 200}`, `m${n % 199}`, 'p', null))).size).toBe(
+      1000,
+    )
+    expect(lots.total().calls).toBe(4000)
+  })
+
   test('a cached call that is dearer than a cold one elsewhere is told', async () => {
     const alternatives = [
       {
@@ -120,7 +158,7 @@ describe('a page', () => {
 
   test('whatever a text is, it ends no tag and no attribute', () => {
     fc.assert(
-      fc.property(fc.string({ unit: 'binary' }), (text) => {
+      fc.property(fc.string({ unit: fc.constantFrom(...'<>"\'`&/ =a') }), (text) => {
         expect(html`<b title="${text}">${text}</b>`.markup.replace(/^<b title="|">|<\/b>$/g, '')).not.toMatch(/[<>"'`]/)
       }),
     )
@@ -279,7 +317,7 @@ describe('records from lines', () => {
 
   test('a line without an end is not kept in memory', async () => {
     const chunk = 'x'.repeat(1_000_000)
-    const { found, unread } = await read([...Array.from({ length: 40 }, () => chunk), `\n${lines[0]}\n`])
+    const { found, unread } = await read([...Array.from({ length: 600 }, () => chunk), `\n${lines[0]}\n`])
     expect(found).toHaveLength(1)
     expect(unread.broken).toBe(1)
   })
