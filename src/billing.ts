@@ -1,10 +1,12 @@
 import type { Answer } from './answer.ts'
-import { askedOf, type Offer } from './catalog.ts'
+import type { Offer } from './catalog.ts'
 import type { ChatRequest } from './chat.ts'
+import type { Bill } from './cost.ts'
 import { type Billed, type Failure, VERDICTS } from './failure.ts'
 import { count, type Fields, isPresent, list } from './fields.ts'
 import { fromUsd, type Interval } from './money.ts'
-import { type AttemptRecord, type Bill, type BillNotes, NO_NOTES, type Phase } from './usage.ts'
+import { askedOf } from './tariffs.ts'
+import { type AttemptRecord, atLeast, type BillNotes, NO_NOTES, type Phase } from './usage.ts'
 import type { Way } from './way.ts'
 
 /** Whether an attempt was charged for; where nobody says, by what went wrong and how far it had come. */
@@ -16,7 +18,7 @@ export function billing(
   if (phase === 'connecting') return 'no'
   if (answer?.reportedUsd != null) return 'yes'
   // Nothing said, and no reason to finish: whoever insures that charges for none of it, the prompt included.
-  if (insured && failed.kind === 'empty' && !(answer?.tokens.completion ?? 0)) return 'no'
+  if (insured && failed.kind === 'empty' && atLeast(answer?.tokens.completion) === 0) return 'no'
   // An answer that says what it used was paid for, whatever is wrong with it.
   if (answer?.tokens.completion != null) return insured && failed.kind === 'server-error' ? 'maybe' : 'yes'
   // An error status instead of an answer: both providers charge for none of them.
@@ -70,7 +72,7 @@ export function pricesOf(about: {
       audioCompletion: media?.audioCompletion ?? null,
       imageCompletion: media?.imageCompletion ?? null,
     },
-    mayKeepAnHour: (answer?.tokens.cacheWrite ?? 0) > 0 && tariff?.hourly === true && keepsAnHour(body),
+    mayKeepAnHour: atLeast(answer?.tokens.cacheWrite) > 0 && tariff?.hourly === true && keepsAnHour(body),
   }
 }
 
@@ -127,7 +129,7 @@ function keepsAnHour(body: Fields): boolean {
 export function mostPrompt(bytes: number | null, body: Fields, offer: Offer): number | null {
   // Whoever searches reads what is found as well, and answers in several steps.
   if (mayDoMore(body)) return null
-  const room = [offer, ...offer.hosts].reduce((most, { context }) => Math.max(most, context ?? 0), 0)
+  const room = [offer, ...offer.hosts].reduce((most, { context }) => Math.max(most, atLeast(context)), 0)
   if (room === 0) return bytes
   return bytes === null ? room : Math.min(bytes, room)
 }

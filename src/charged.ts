@@ -1,6 +1,7 @@
-import { type Asked, askedOf } from './catalog.ts'
+import type { Charged } from './cost.ts'
 import type { AttemptResult, Call } from './exchange.ts'
-import { type Charged, NO_NOTES } from './usage.ts'
+import { type Asked, askedOf } from './tariffs.ts'
+import { NO_NOTES } from './usage.ts'
 
 /** By whose prices an answer was paid for. */
 export function chargedFor({ way, answer, record, cost }: AttemptResult, { utcMinutes }: Call): Charged {

@@ -1,13 +1,14 @@
 import type { Answer } from './answer.ts'
 import type { Catalog } from './catalog.ts'
 import { chargedFor } from './charged.ts'
+import { cacheOf, isPrice, tokenUsd } from './cost.ts'
 import type { AttemptResult, Call } from './exchange.ts'
 import { type Failure, failure } from './failure.ts'
 import { entry } from './fields.ts'
 import type { Policy } from './policy.ts'
 import { sameHost } from './provider-rule.ts'
 import { requestAt } from './settings.ts'
-import { cacheOf, type Drift, isPrice, tokenUsd } from './usage.ts'
+import type { Drift } from './usage.ts'
 import type { Way } from './way.ts'
 
 /** What an answer says of who gave it. */

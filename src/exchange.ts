@@ -1,9 +1,9 @@
 import type { Answer, HeaderReader } from './answer.ts'
 import { billing, mostCompletion, mostPrompt, NOTHING_KNOWN, pricesOf } from './billing.ts'
 import type { Cancellation } from './cancellation.ts'
-import { dearestOf, tariffOf } from './catalog.ts'
 import type { ChatRequest } from './chat.ts'
 import type { Clock } from './clock.ts'
+import { costOf } from './cost.ts'
 import type { Target } from './dialects/dialect.ts'
 import { told } from './disclosure.ts'
 import { type Failure, type FailureKind, failure, kindOfStatus } from './failure.ts'
@@ -16,16 +16,8 @@ import { retryAfter } from './retry-after.ts'
 import type { Session } from './session.ts'
 import type { Settings } from './settings.ts'
 import { EventTooLarge } from './sse.ts'
-import {
-  type AttemptRecord,
-  costOf,
-  costRecord,
-  NO_NOTES,
-  NO_TOKENS,
-  type Phase,
-  type Role,
-  UNKNOWN_TOKENS,
-} from './usage.ts'
+import { dearestOf, tariffOf } from './tariffs.ts'
+import { type AttemptRecord, costRecord, NO_NOTES, NO_TOKENS, type Phase, type Role, UNKNOWN_TOKENS } from './usage.ts'
 import type { Way } from './way.ts'
 import { type Await, CutOff, Redirected, TooLarge, type WireReply } from './wires/wire.ts'
 

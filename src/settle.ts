@@ -1,20 +1,12 @@
 import type { Offer } from './catalog.ts'
 import { chargedFor } from './charged.ts'
+import { billedCache, coldCost, NO_CACHE } from './cost.ts'
 import { canonical, type Drifting, driftOf } from './drift.ts'
 import type { AttemptResult, Call } from './exchange.ts'
 import { type Cost, type Interval, sum, toUsd } from './money.ts'
 import type { Plan } from './plan.ts'
 import { sameHost } from './provider-rule.ts'
-import {
-  type Alternative,
-  billedCache,
-  coldCost,
-  costSum,
-  NO_CACHE,
-  NO_TOKENS,
-  sumTokens,
-  type UsageRecord,
-} from './usage.ts'
+import { type Alternative, costSum, NO_TOKENS, sumTokens, type UsageRecord } from './usage.ts'
 import type { Outcome } from './walk.ts'
 import type { Way } from './way.ts'
 
@@ -102,12 +94,18 @@ function alternativesTo(won: AttemptResult, { ways, call }: Settling, paid: Cost
       if (cold.high !== null) add(way, cold, step.host)
       continue
     }
-    const cheapest = hosts
-      .filter(({ host }) => host !== null && !(isOwn && served !== null && sameHost(host, served)))
-      .map((offered) => ({ host: offered.host, cold: coldCost(tokens, offered.tariff, call.utcMinutes, media) }))
-      .filter(({ cold }) => cold.high !== null)
-      .sort((one, other) => one.cold.low - other.cold.low)
-      .slice(0, MOST_HOSTS)
+    const cheapest: { readonly host: string; readonly cold: Cost }[] = []
+    for (const { host, tariff } of hosts) {
+      if (host === null || (isOwn && served !== null && sameHost(host, served))) continue
+      const cold = coldCost(tokens, tariff, call.utcMinutes, media)
+      const last = cheapest.at(-1)
+      // Of many hosts only the cheapest few are ever sorted.
+      if (cold.high === null || (last !== undefined && cheapest.length === MOST_HOSTS && cold.low >= last.cold.low))
+        continue
+      if (cheapest.length === MOST_HOSTS) cheapest.pop()
+      cheapest.push({ host, cold })
+      cheapest.sort((one, other) => one.cold.low - other.cold.low)
+    }
     for (const { host, cold } of cheapest) {
       // Two ways may lead to one host.
       const name = `${step.provider} ${step.model} ${host}`

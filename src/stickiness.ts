@@ -1,10 +1,11 @@
-import { type Offer, parseReference, tariffOf } from './catalog.ts'
+import { type Offer, parseReference } from './catalog.ts'
 import type { Facts } from './model-rule.ts'
 import { isSamePlace, type Pin, type Place, type WarmPlace } from './pin.ts'
 import type { Plan, Rejection } from './plan.ts'
 import type { Policy } from './policy.ts'
 import { sameHost } from './provider-rule.ts'
 import { placeAt, type SessionPlace } from './stay.ts'
+import { tariffOf } from './tariffs.ts'
 import { leadsTo, pinnedTo, type Way } from './way.ts'
 
 /** What is known of a call's session when it is planned. */

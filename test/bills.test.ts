@@ -1,10 +1,11 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
+import { type Bill, costOf } from '../src/cost.ts'
 import { readListing } from '../src/listing.ts'
 import { toUsd } from '../src/money.ts'
 import { type PriceList, tariff } from '../src/price.ts'
-import { type Bill, costOf, costRecord } from '../src/usage.ts'
+import { costRecord } from '../src/usage.ts'
 
 const folder = fileURLToPath(new URL('../../shared/data/', import.meta.url))
 const paths = [`${folder}bills.jsonl`, `${folder}catalog/openrouter-models.2026-08-22.json`] as const

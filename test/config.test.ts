@@ -109,7 +109,11 @@ const POLICIES: Row[] = [
   ['tasks.say.provider', 'unknown provider "gorq"', task({ model: 'small', provider: 'gorq' })],
   ['tasks.say.provider[1]', 'did you mean "own"?', task({ model: 'small', provider: ['own', 'onw'] })],
   ['tasks.say.provider', 'got an empty array', task({ model: 'small', provider: [] })],
-  ['tasks.say.session', 'expected "sticky", "derived", "off" or { id, rule, marks }, got true', task({ model: 'small', session: true })],
+  [
+    'tasks.say.session',
+    'expected "sticky", "derived", "off" or { id, rule, marks }, got true',
+    task({ model: 'small', session: true }),
+  ],
   ['tasks.say.limits.attempts', 'got 1.5', task({ model: 'small', limits: { attempts: 1.5 } })],
   [
     'tasks.say.limits.timeoutMs',

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { bound, type PartlyKnown, type PricedTokens, type PriceList, price, span, tariff } from '../src/price.ts'
+import { bound, type PricedTokens, type PriceList, price, tariff } from '../src/price.ts'
+import { type PartlyKnown, span } from '../src/span.ts'
 import { runs } from './support/runs.ts'
 
 const NONE: PricedTokens = { prompt: 0, cachedPrompt: 0, cacheWrite: 0, completion: 0 }

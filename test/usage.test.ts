@@ -2,23 +2,11 @@ import { existsSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { type Bill, billedCache, cacheOf, coldCost, costOf } from '../src/cost.ts'
 import type { Billed } from '../src/failure.ts'
 import { FREE, fromUsd } from '../src/money.ts'
 import { type PriceList, tariff } from '../src/price.ts'
-import {
-  type Bill,
-  billedCache,
-  cacheOf,
-  coldCost,
-  costOf,
-  costRecord,
-  costSum,
-  NO_NOTES,
-  NO_TOKENS,
-  sumTokens,
-  type Tokens,
-  UNKNOWN_TOKENS,
-} from '../src/usage.ts'
+import { costRecord, costSum, NO_NOTES, NO_TOKENS, sumTokens, type Tokens, UNKNOWN_TOKENS } from '../src/usage.ts'
 import { runs } from './support/runs.ts'
 
 const MIDNIGHT = 0
