@@ -112,6 +112,31 @@ describe('a page', () => {
     expect(places[0]).toMatchObject({ name: 'x', attempts: 1, failed: 1 })
   })
 
+  test('from cold to paid, every step is told, and what nobody knows is left out', () => {
+    const tokens = { prompt: 100, cachedPrompt: 50, cacheWrite: 0, completion: 5, reasoning: 0, total: 105 }
+    const cache = (discountUsd: number) => ({ discountUsd, coldUsd: 0.5, source: 'computed' as const })
+    const collection = createCollection()
+    const all: readonly Partial<UsageRecord>[] = [
+      { tokens, cache: cache(0.25), cost: exactly(0.25) },
+      { tokens: { ...tokens, cachedPrompt: 0, cacheWrite: 50 }, cache: cache(-0.125), cost: exactly(0.625) },
+      { tokens: { ...tokens, cacheWrite: 25 }, cache: cache(0.125), cost: exactly(0.375) },
+      // Billed above the list.
+      { tokens: { ...tokens, cachedPrompt: 0 }, cache: cache(0), cost: exactly(0.75) },
+      { cache: { discountUsd: null, coldUsd: null, source: 'unknown' }, cost: exactly(9) },
+    ]
+    for (const [n, changes] of all.entries()) collection.add(one({ ...changes, id: `${n}` }))
+    expect(collection.read().waterfall).toEqual({
+      calls: 4,
+      unknown: 1,
+      cold: 2,
+      read: { usd: -0.25, calls: 1 },
+      written: { usd: 0.125, calls: 1 },
+      both: { usd: -0.125, calls: 1 },
+      rest: 0.25,
+      paid: 2,
+    })
+  })
+
   test('what is kept apart is bounded, whichever names meet', () => {
     const lots = createLots()
     for (let n = 0; n < 4000; n += 1) lots.add(lots.of(`t${n % 200}`, `m${n % 199}`, 'p', null), measure(one({})))
