@@ -268,6 +268,7 @@ export function createRouter<
       outcome,
       catalog,
       metadata,
+      stream: how === 'stream',
       usualMs: (way) => paces.p95(paceKey(way, how)),
       tookMs: ({ record }) => (how === 'whole' ? record.durationMs : record.firstTokenMs),
     })

@@ -162,6 +162,8 @@ export interface UsageRecord {
   readonly pin: PinState
   readonly pinBecause: string
   readonly drift: readonly Drift[]
+  /** It came in pieces. Left out: it came whole. */
+  readonly stream?: boolean
   /** When the provider's own look-up has narrowed it, ISO; left out: it has not. */
   readonly reconciledAt?: string
   readonly metadata: Readonly<Record<string, string>>
