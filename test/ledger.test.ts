@@ -235,7 +235,7 @@ describe('a summary', () => {
       const pico = 900_000_000_000_001 + 7 * count
       const usd = pico / 1e12
       exact += BigInt(Math.round(usd * 1e12))
-      ledger.note(recordAt(NOON, { attempts: [], cost: { usd, low: usd, high: usd, source: 'reported' } }))
+      ledger.note(recordAt(NOON, { task: 'tag', attempts: [], cost: { usd, low: usd, high: usd, source: 'reported' } }))
     }
     const { low, high, usd } = ledger.summary().total.cost
     expect([low, high, usd]).toEqual([usd, usd, usd])
