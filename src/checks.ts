@@ -15,6 +15,7 @@ const ROUTER: Readonly<Record<string, Expectation>> = {
   sinks: expected('a list of functions', (value) => Array.isArray(value) && value.every(A_FUNCTION.holds)),
   reconcile: expected('"unknown" or "off"', (value) => value === 'unknown' || value === 'off'),
   on: A_FUNCTION,
+  ledger: AN_OBJECT,
   budgets: expected("a list such as [{ usd: 5, per: 'day' }]", Array.isArray),
   store: expected('a store such as memoryStore()', isStore),
   secret: expected('a string that is not empty', (value) => typeof value === 'string' && value !== ''),

@@ -10,7 +10,7 @@ export type {
   RequestSettings,
   ToolCall,
 } from './chat.ts'
-export type { Clock } from './clock.ts'
+export type { Clock, Moment } from './clock.ts'
 export type { Completion } from './completion.ts'
 export type { CompletionStream } from './completion-stream.ts'
 export type { DataRule } from './dialects/dialect.ts'
@@ -30,7 +30,7 @@ export type { CallOptions } from './gather.ts'
 export type { StreamEvent } from './glue.ts'
 export type { Headroom } from './headroom.ts'
 export type { HealthReport, OfferHealth } from './health.ts'
-export type { Ledger, LedgerBy, LedgerRow, LedgerSummary, SummaryOptions } from './ledger.ts'
+export type { Ledger, LedgerBy, LedgerOptions, LedgerRow, LedgerSummary, SummaryOptions } from './ledger.ts'
 export type { ListedHost, ListedModel, Listing } from './listing.ts'
 export {
   cheapest,
@@ -67,7 +67,17 @@ export type { CatalogOptions } from './stock.ts'
 export { keyvStore } from './stores/keyv.ts'
 export { type MemoryStore, memoryStore } from './stores/memory.ts'
 export type { Store } from './stores/store.ts'
-export type { Alternative, AttemptRecord, CacheRecord, CostRecord, Drift, Tokens, UsageRecord } from './usage.ts'
+export type { Percentiles, TallyRow } from './tally.ts'
+export type {
+  Alternative,
+  AttemptRecord,
+  CacheRecord,
+  CostRecord,
+  Drift,
+  Tokens,
+  UsageFlag,
+  UsageRecord,
+} from './usage.ts'
 export { fetchWire } from './wires/fetch.ts'
 export { type Dispatcher, undiciWire } from './wires/undici.ts'
 export type { ByteBody, ByteReader, Wire, WireReply, WireRequest } from './wires/wire.ts'

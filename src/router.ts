@@ -18,7 +18,7 @@ import { createHealth, type HealthReport } from './health.ts'
 import { lateAfter } from './hedge.ts'
 import { createKeeping } from './keeping.ts'
 import type { CheckedTasks, ModelOf, PlaceOf } from './known.ts'
-import { createLedger, type Ledger } from './ledger.ts'
+import { createLedger, type Ledger, type LedgerOptions } from './ledger.ts'
 import { kindOf, unknown } from './options.ts'
 import { createPaces } from './pace.ts'
 import { type SessionStanding, standingOf } from './pin.ts'
@@ -50,6 +50,8 @@ export interface RouterOptions<Providers extends readonly Provider[], Tasks> {
   /** Settings for every request, below those of a task. */
   readonly defaults?: RequestSettings
   readonly catalog?: CatalogOptions
+  /** How many records are kept, and by which keys of the metadata they are summed as well. */
+  readonly ledger?: LedgerOptions
   /** Each gets every usage record; what it throws stops nobody. */
   readonly sinks?: readonly Sink[]
   /**
@@ -145,7 +147,7 @@ export function createRouter<
   const catalog = createCatalog()
   const events = createEvents()
   if (options.on !== undefined) events.on(options.on)
-  const ledger = createLedger()
+  const ledger = createLedger(options.ledger)
   const budgets = checkedBudgets(options.budgets, Object.keys(options.tasks))
   const { store, secret } = options
   const keeping = createKeeping({ store, secret, budgets, clock, events, newSecret: () => newId(options.random) })
@@ -334,7 +336,12 @@ export function createRouter<
         return refresh({ providers, catalog, clock, closing }, asked)
       },
     }),
-    ledger,
+    ledger: Object.freeze({
+      get records() {
+        return ledger.records
+      },
+      summary: ledger.summary,
+    }),
     reconcile: (record: UsageRecord | string, given?: ReconcileOptions) => tracked(books.reconcile(record, given)),
     health: () => health.report(clock.now()),
     on: events.on,

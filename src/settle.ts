@@ -16,6 +16,7 @@ export interface Settling extends Drifting {
   readonly ways: readonly Way[]
   readonly outcome: Outcome
   readonly metadata: Readonly<Record<string, string>>
+  readonly stream: boolean
 }
 
 /** The call as plain data. Every attempt is on the bill: their sum is the call's cost. */
@@ -57,6 +58,7 @@ export function recordOf(settling: Settling): UsageRecord {
     pin: plan.session.pin,
     pinBecause: plan.session.because,
     drift: won === null ? NONE : driftOf(won, settling),
+    ...(settling.stream && { stream: true }),
     metadata: settling.metadata,
   })
 }

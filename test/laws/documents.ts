@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { build } from 'esbuild'
 import { root } from './source.ts'
 
@@ -100,9 +100,10 @@ export async function runAgainst(
 
 const LONGEST_RUN = 20_000
 
+/** In a folder of its own: what a program writes goes with it. */
 function runProgram(file: string, env: NodeJS.ProcessEnv): Promise<Ran> {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [file], { env, cwd: root, stdio: ['ignore', 'pipe', 'pipe'] })
+    const child = spawn(process.execPath, [file], { env, cwd: dirname(file), stdio: ['ignore', 'pipe', 'pipe'] })
     const output = { stdout: '', stderr: '' }
     const timer = setTimeout(() => {
       output.stderr += `still running after ${LONGEST_RUN} ms`
