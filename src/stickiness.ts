@@ -74,7 +74,11 @@ export function withSession(planning: Planning, routes: Routes): Led {
     if (way !== undefined) {
       const kept = candidateOf({ way, host: pin.home.host, warm: pin.home.until > date ? pin.home : null }, planning)
       const because = `${nameOf(pin.home)} waits for what its tools say`
-      return { ordered: orderOf(kept, [kept], ways), session: { pin: 'kept', because }, leaves: false }
+      return {
+        ordered: orderOf(kept, [kept], ways, 'the session waits for its tools here'),
+        session: { pin: 'kept', because },
+        leaves: false,
+      }
     }
   }
   const candidates = candidatesFor(planning, open)
@@ -212,7 +216,12 @@ function fits({ tariff, context, maxOutput }: Offer, { needs }: Facts): boolean 
 }
 
 /** The chosen one, then where else it is warm, then as the policy has it. */
-function orderOf(chosen: Candidate, candidates: readonly Candidate[], ways: readonly Way[]): readonly Way[] {
+function orderOf(
+  chosen: Candidate,
+  candidates: readonly Candidate[],
+  ways: readonly Way[],
+  otherwise = 'it costs least from here on',
+): readonly Way[] {
   const warm = candidates.filter((each) => each !== chosen && each.warm !== null)
   const first: Way[] = []
   for (const each of [chosen, ...warm]) {
@@ -221,7 +230,7 @@ function orderOf(chosen: Candidate, candidates: readonly Candidate[], ways: read
     const hosts = [each, ...also].flatMap(({ host }) => host ?? [])
     if (each.warm === null && (each.host === null || each.way.step.hosts.length > 0)) first.push(each.way)
     else {
-      const because = each.warm === null ? 'it costs least from here on' : 'the session is warm here'
+      const because = each.warm === null ? otherwise : 'the session is warm here'
       first.push(pinnedTo(each.way, { hosts: [...new Set(hosts)], because, cachedTokens: each.place.cachedTokens }))
     }
   }

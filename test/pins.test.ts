@@ -256,6 +256,7 @@ describe('stay or move', () => {
     const plan = await session.plan(BOTH, looped)
     expect(plan).toMatchObject({ session: { pin: 'kept' }, steps: [{ provider: 'openrouter' }, { provider: 'groq' }] })
     expect(plan.session.because).toContain('waits for what its tools say')
+    expect(plan.steps[0]?.because).toContain('the session waits for its tools here')
     expect((await session.plan(BOTH, turn(2))).session.pin).toBe('new')
     // Not past the policy either.
     const elsewhere = await session.plan({ ...BOTH, provider: ['groq', avoid('openrouter')] }, looped)
