@@ -42,8 +42,9 @@ export interface WorldOptions {
 
 /** A day: nothing in a script takes that long. */
 const LONGEST = 86_400_000
-/** Milliseconds that may pass on the real clock where only promises are waited for, and in all. */
-const PATIENCE = 250
+/** Milliseconds that may pass on the real clock where only promises are waited for: some are kept by other threads. */
+const PATIENCE = 3000
+/** And in all. */
 const LONGEST_REAL = 12_000
 
 export function memoryWorld(options: WorldOptions): World {
