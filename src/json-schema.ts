@@ -1,0 +1,479 @@
+import { matcherOf } from './pattern.ts'
+
+/** A schema as providers read it. */
+export type JsonSchema = Readonly<Record<string, unknown>>
+
+/** What is wrong with an answer, and where. Never holds any text of the answer. */
+export interface Issue {
+  /** A key that the schema does not name is shown as `*`: it is the answer's own text. */
+  readonly path: readonly (string | number)[]
+  readonly message: string
+}
+
+export type Checked<T = unknown> =
+  | { readonly ok: true; readonly value: T }
+  | { readonly ok: false; readonly issues: readonly Issue[] }
+
+export const MOST_ISSUES = 20
+/** Values nested deeper were not asked for by any schema that a model can follow. */
+const DEEPEST = 64
+/** Variants of variants may ask for the same value again and again: an answer of a megabyte needs a tenth of this. */
+const MOST_WORK = 2_000_000
+const MOST_TOLD = 12
+
+/** One rule of a schema, made ready: notes what is wrong with a value. */
+type Rule = (value: unknown, walk: Walk) => void
+
+interface Walk {
+  readonly path: (string | number)[]
+  issues: Issue[]
+  work: number
+}
+
+/** A schema that cannot be checked by, in the middle of a sentence. */
+export class UnusableSchema extends Error {
+  override readonly name = 'UnusableSchema'
+}
+
+/**
+ * Makes a JSON Schema ready for checking: draft 2020-12 as far as models are given it, references and recursion
+ * included. Words that only annotate (`title`, `format`, `default`) check nothing; a word that would check something
+ * and is not known here is refused rather than passed over.
+ */
+export function checkerOf(json: unknown): (value: unknown) => Checked {
+  const rule = compiler(json)(json)
+  return (value) => {
+    const walk: Walk = { path: [], issues: [], work: MOST_WORK }
+    rule(value, walk)
+    if (walk.work < 0) return { ok: false, issues: [{ path: [], message: 'takes too long to check' }] }
+    return walk.issues.length === 0 ? { ok: true, value } : { ok: false, issues: walk.issues }
+  }
+}
+
+type Compile = (schema: unknown) => Rule
+
+function compiler(root: unknown): Compile {
+  const known = new Map<object, Rule>()
+  const compile: Compile = (schema) => {
+    if (schema === true) return nothing
+    if (schema === false) return never
+    if (!isObject(schema)) throw new UnusableSchema('a schema in it is neither an object nor true or false')
+    const made = known.get(schema)
+    if (made !== undefined) return made
+    // A schema that comes by itself again, through a reference, finds this one, which by then knows its rules.
+    const rules: Rule[] = []
+    const rule: Rule = (value, walk) => {
+      walk.work -= 1
+      if (walk.work < 0 || walk.issues.length >= MOST_ISSUES) return
+      if (walk.path.length > DEEPEST) return note(walk, 'is nested too deep')
+      for (const each of rules) each(value, walk)
+    }
+    known.set(schema, rule)
+    rules.push(...rulesOf(schema, { root, compile }))
+    return rule
+  }
+  return compile
+}
+
+const nothing: Rule = () => {}
+const never: Rule = (_, walk) => note(walk, 'should not be there')
+
+function note(walk: Walk, message: string): void {
+  if (walk.issues.length < MOST_ISSUES) walk.issues.push({ path: [...walk.path], message })
+}
+
+interface About {
+  readonly root: unknown
+  readonly compile: Compile
+}
+
+/** What would check something, and is not known here. */
+const UNKNOWN = ['$dynamicRef', '$recursiveRef', 'unevaluatedProperties', 'unevaluatedItems', 'dependencies']
+
+function rulesOf(schema: JsonSchema, about: About): readonly Rule[] {
+  for (const word of UNKNOWN) {
+    // `true` lets everything pass.
+    if (Object.hasOwn(schema, word) && schema[word] !== true) throw new UnusableSchema(`"${word}" cannot be checked`)
+  }
+  const typed = typeRule(schema)
+  return [
+    ...(typed === null ? [] : [typed]),
+    ...valueRules(schema),
+    ...numberRules(schema),
+    ...stringRules(schema),
+    ...arrayRules(schema, about),
+    ...objectRules(schema, about),
+    ...combinations(schema, about),
+  ]
+}
+
+const TYPES: Readonly<Record<string, (value: unknown) => boolean>> = {
+  string: (value) => typeof value === 'string',
+  number: (value) => typeof value === 'number',
+  integer: (value) => Number.isInteger(value),
+  boolean: (value) => typeof value === 'boolean',
+  null: (value) => value === null,
+  array: Array.isArray,
+  object: isObject,
+}
+
+function typeRule(schema: JsonSchema): Rule | null {
+  if (schema.type === undefined) return null
+  const types = Array.isArray(schema.type) ? schema.type : [schema.type]
+  const tests = types.map((type) => {
+    const test = typeof type === 'string' && Object.hasOwn(TYPES, type) ? TYPES[type] : undefined
+    if (test === undefined) throw new UnusableSchema('"type" is none of JSON\'s types')
+    return test
+  })
+  const [first, ...others] = tests
+  if (first === undefined) throw new UnusableSchema('"type" is an empty list')
+  const says = types.join(' or ')
+  const holds = others.length === 0 ? first : (value: unknown) => tests.some((test) => test(value))
+  return (value, walk) => {
+    if (!holds(value)) note(walk, `expected ${says}, got ${typeOf(value)}`)
+  }
+}
+
+/** What a value is, in JSON's own words. */
+export function typeOf(value: unknown): string {
+  if (value === undefined) return 'nothing'
+  if (value === null) return 'null'
+  return Array.isArray(value) ? 'array' : typeof value
+}
+
+function valueRules(schema: JsonSchema): readonly Rule[] {
+  const rules: Rule[] = []
+  if (Object.hasOwn(schema, 'const')) rules.push(oneOf([schema.const]))
+  if (schema.enum !== undefined) rules.push(oneOf(listOf(schema.enum, 'enum')))
+  return rules
+}
+
+function oneOf(allowed: readonly unknown[]): Rule {
+  const known = new Set(allowed.map((each) => (isPlain(each) ? each : canonical(each))))
+  const told = allowed.slice(0, MOST_TOLD).map((each) => JSON.stringify(each) ?? 'nothing')
+  const more = allowed.length > MOST_TOLD ? ', …' : ''
+  const says = `expected ${allowed.length === 1 ? '' : 'one of '}${told.join(', ')}${more}`
+  const composite = allowed.some((each) => !isPlain(each))
+  return (value, walk) => {
+    const found = isPlain(value) ? known.has(value) : composite && known.has(canonicalOf(value, walk))
+    if (!found) note(walk, says)
+  }
+}
+
+/** Compared by themselves, and never taken for the text of an object. */
+function isPlain(value: unknown): boolean {
+  return typeof value !== 'object' || value === null
+}
+
+/** The same text for the same value, whatever the order of its keys; no string of an enum can be taken for it. */
+function canonical(value: unknown, depth = 0): string {
+  if (depth > DEEPEST || typeof value !== 'object' || value === null) return JSON.stringify(value) ?? 'nothing'
+  if (Array.isArray(value)) return `[${value.map((each) => canonical(each, depth + 1)).join()}]`
+  const entries = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1))
+  return `{${entries.map(([key, each]) => `${JSON.stringify(key)}:${canonical(each, depth + 1)}`).join()}}`
+}
+
+function canonicalOf(value: unknown, walk: Walk): string {
+  const text = canonical(value)
+  // Comparing long values again and again is work as well.
+  walk.work -= text.length >> 4
+  return text
+}
+
+function numberRules(schema: JsonSchema): readonly Rule[] {
+  const limit = (word: string, says: string, holds: (value: number, limit: number) => boolean): Rule[] => {
+    const given = numberAt(schema, word)
+    if (given === null) return []
+    const message = `expected ${says} ${given}`
+    return [(value, walk) => void (typeof value === 'number' && !holds(value, given) && note(walk, message))]
+  }
+  return [
+    ...limit('minimum', 'at least', (value, least) => value >= least),
+    ...limit('maximum', 'at most', (value, most) => value <= most),
+    ...limit('exclusiveMinimum', 'more than', (value, least) => value > least),
+    ...limit('exclusiveMaximum', 'less than', (value, most) => value < most),
+    ...limit('multipleOf', 'a multiple of', isMultiple),
+  ]
+}
+
+/** 0.3 is a multiple of 0.1, although no division says so. */
+function isMultiple(value: number, step: number): boolean {
+  if (step <= 0) return true
+  const times = value / step
+  return Math.abs(times - Math.round(times)) <= 1e-9 * Math.max(1, Math.abs(times))
+}
+
+function stringRules(schema: JsonSchema): readonly Rule[] {
+  const rules: Rule[] = []
+  const least = numberAt(schema, 'minLength')
+  const most = numberAt(schema, 'maxLength')
+  if (least !== null || most !== null) {
+    rules.push((value, walk) => {
+      if (typeof value !== 'string') return
+      if (least !== null && value.length < 2 * least && lengthOf(value) < least) {
+        note(walk, `expected at least ${least} characters`)
+      }
+      if (most !== null && value.length > most && lengthOf(value) > most) {
+        note(walk, `expected at most ${most} characters`)
+      }
+    })
+  }
+  if (schema.pattern !== undefined) {
+    const matches = patternOf(schema.pattern)
+    const says = `expected text that matches ${JSON.stringify(schema.pattern)}`
+    rules.push((value, walk) => {
+      if (typeof value !== 'string') return
+      walk.work -= value.length
+      if (!matches(value)) note(walk, says)
+    })
+  }
+  return rules
+}
+
+/** Characters as people count them roughly: a pair of surrogates is one. */
+function lengthOf(text: string): number {
+  let length = 0
+  for (const _ of text) length += 1
+  return length
+}
+
+function patternOf(pattern: unknown): (text: string) => boolean {
+  const matcher = typeof pattern === 'string' ? matcherOf(pattern) : null
+  if (matcher === null) throw new UnusableSchema('"pattern" is no regular expression')
+  return matcher
+}
+
+function arrayRules(schema: JsonSchema, { compile }: About): readonly Rule[] {
+  const rules: Rule[] = []
+  const { least, most } = sizes(schema, 'minItems', 'maxItems')
+  const first = schema.prefixItems === undefined ? [] : listOf(schema.prefixItems, 'prefixItems').map(compile)
+  const rest = schema.items === undefined ? null : compile(schema.items)
+  if (least !== null || most !== null) {
+    rules.push((value, walk) => {
+      if (Array.isArray(value)) sized(value.length, { least, most, of: 'items' }, walk)
+    })
+  }
+  if (first.length > 0 || rest !== null) {
+    rules.push((value, walk) => {
+      if (!Array.isArray(value)) return
+      for (let index = 0; index < value.length && walk.work >= 0; index += 1) {
+        const rule = first[index] ?? rest
+        if (rule !== null) inside(value[index], index, rule, walk)
+      }
+    })
+  }
+  if (schema.uniqueItems === true) {
+    rules.push((value, walk) => {
+      if (!Array.isArray(value)) return
+      const seen = new Set<string>()
+      for (const item of value) seen.add(canonicalOf(item, walk))
+      if (seen.size < value.length) note(walk, 'expected items that are all different')
+    })
+  }
+  if (schema.contains !== undefined) {
+    const rule = compile(schema.contains)
+    const fewest = numberAt(schema, 'minContains') ?? 1
+    const highest = numberAt(schema, 'maxContains') ?? Number.POSITIVE_INFINITY
+    rules.push((value, walk) => {
+      if (!Array.isArray(value)) return
+      const count = value.filter((item) => tried(item, rule, walk).length === 0).length
+      if (count < fewest || count > highest) note(walk, 'expected another number of items of the kind it has to hold')
+    })
+  }
+  return rules
+}
+
+interface Sizes {
+  readonly least: number | null
+  readonly most: number | null
+}
+
+function sizes(schema: JsonSchema, least: string, most: string): Sizes {
+  return { least: numberAt(schema, least), most: numberAt(schema, most) }
+}
+
+function sized(size: number, { least, most, of }: Sizes & { readonly of: string }, walk: Walk): void {
+  if (least !== null && size < least) note(walk, `expected at least ${least} ${of}, got ${size}`)
+  if (most !== null && size > most) note(walk, `expected at most ${most} ${of}, got ${size}`)
+}
+
+function inside(value: unknown, key: string | number, rule: Rule, walk: Walk): void {
+  walk.path.push(key)
+  rule(value, walk)
+  walk.path.pop()
+}
+
+function objectRules(schema: JsonSchema, { compile }: About): readonly Rule[] {
+  const rules: Rule[] = []
+  const ruled = (word: string) => new Map(entriesAt(schema, word).map(([key, each]) => [key, compile(each)]))
+  const properties = ruled('properties')
+  const patterns = entriesAt(schema, 'patternProperties').map(
+    ([pattern, each]) => [patternOf(pattern), compile(each)] as const,
+  )
+  const others = schema.additionalProperties === undefined ? nothing : compile(schema.additionalProperties)
+  const required = schema.required === undefined ? [] : listOf(schema.required, 'required').map(String)
+  const { least, most } = sizes(schema, 'minProperties', 'maxProperties')
+  if (required.length > 0) {
+    rules.push((value, walk) => {
+      if (!isObject(value)) return
+      for (const key of required) if (!Object.hasOwn(value, key)) inside(undefined, key, missing, walk)
+    })
+  }
+  if (properties.size > 0 && patterns.length === 0 && others === nothing) {
+    // The usual object: it is asked for what the schema names, and the rest is not looked at.
+    rules.push((value, walk) => {
+      if (!isObject(value)) return
+      for (const [key, rule] of properties) if (Object.hasOwn(value, key)) inside(value[key], key, rule, walk)
+    })
+  } else if (properties.size > 0 || patterns.length > 0 || others !== nothing) {
+    rules.push((value, walk) => {
+      if (!isObject(value)) return
+      let unknown = 0
+      for (const key in value) {
+        if (!Object.hasOwn(value, key) || walk.work < 0) continue
+        const rule = properties.get(key)
+        if (rule !== undefined) inside(value[key], key, rule, walk)
+        let matched = rule !== undefined
+        for (const [matches, each] of patterns) {
+          walk.work -= key.length
+          if (!matches(key)) continue
+          matched = true
+          inside(value[key], rule === undefined ? '*' : key, each, walk)
+        }
+        if (!matched && others === never) unknown += 1
+        else if (!matched) inside(value[key], '*', others, walk)
+      }
+      if (unknown > 0) note(walk, `has ${unknown === 1 ? 'a key' : `${unknown} keys`} that the schema does not name`)
+    })
+  }
+  if (least !== null || most !== null) {
+    rules.push((value, walk) => {
+      if (isObject(value)) sized(Object.keys(value).length, { least, most, of: 'keys' }, walk)
+    })
+  }
+  if (schema.propertyNames !== undefined) {
+    const rule = compile(schema.propertyNames)
+    rules.push((value, walk) => {
+      if (!isObject(value)) return
+      if (Object.keys(value).some((key) => tried(key, rule, walk).length > 0))
+        note(walk, 'has a key that is not allowed')
+    })
+  }
+  for (const [key, needed] of entriesAt(schema, 'dependentRequired')) {
+    const names = listOf(needed, 'dependentRequired').map(String)
+    rules.push((value, walk) => {
+      if (!isObject(value) || !Object.hasOwn(value, key)) return
+      for (const name of names) if (!Object.hasOwn(value, name)) inside(undefined, name, missing, walk)
+    })
+  }
+  for (const [key, rule] of ruled('dependentSchemas')) {
+    rules.push((value, walk) => {
+      if (isObject(value) && Object.hasOwn(value, key)) rule(value, walk)
+    })
+  }
+  return rules
+}
+
+const missing: Rule = (_, walk) => note(walk, 'is missing')
+
+function combinations(schema: JsonSchema, { root, compile }: About): readonly Rule[] {
+  const rules: Rule[] = []
+  if (schema.$ref !== undefined) rules.push(compile(resolved(schema.$ref, root)))
+  if (schema.allOf !== undefined) rules.push(...listOf(schema.allOf, 'allOf').map(compile))
+  if (schema.anyOf !== undefined) rules.push(variants(listOf(schema.anyOf, 'anyOf').map(compile), false))
+  if (schema.oneOf !== undefined) rules.push(variants(listOf(schema.oneOf, 'oneOf').map(compile), true))
+  if (schema.not !== undefined) {
+    const rule = compile(schema.not)
+    rules.push((value, walk) => void (tried(value, rule, walk).length === 0 && note(walk, 'is what it should not be')))
+  }
+  if (schema.if !== undefined) {
+    const condition = compile(schema.if)
+    const yes = schema.then === undefined ? nothing : compile(schema.then)
+    const no = schema.else === undefined ? nothing : compile(schema.else)
+    rules.push((value, walk) => (tried(value, condition, walk).length === 0 ? yes : no)(value, walk))
+  }
+  return rules
+}
+
+function variants(all: readonly Rule[], onlyOne: boolean): Rule {
+  return (value, walk) => {
+    let closest: readonly Issue[] | null = null
+    let near = 0
+    let fitting = 0
+    for (const rule of all) {
+      const issues = tried(value, rule, walk)
+      if (issues.length === 0) {
+        fitting += 1
+        if (!onlyOne) return
+      } else if (!issues.some(({ path }) => path.length === walk.path.length)) {
+        // It was right up to here: most likely this is the variant that was meant.
+        near += 1
+        closest = issues
+      }
+    }
+    if (fitting === 1) return
+    if (fitting > 1) note(walk, `expected one variant to fit, but ${fitting} do`)
+    else if (near === 1 && closest !== null) for (const { path, message } of closest) add(walk, path, message)
+    else note(walk, `fits none of ${all.length} variants (got ${typeOf(value)})`)
+  }
+}
+
+function add(walk: Walk, path: Issue['path'], message: string): void {
+  if (walk.issues.length < MOST_ISSUES) walk.issues.push({ path, message })
+}
+
+/** What a rule has to say, without saying it. */
+function tried(value: unknown, rule: Rule, walk: Walk): readonly Issue[] {
+  const outer = walk.issues
+  walk.issues = []
+  rule(value, walk)
+  const found = walk.issues
+  walk.issues = outer
+  return found
+}
+
+/** What a reference within the same schema stands for. */
+export function resolved(reference: unknown, root: unknown): unknown {
+  if (typeof reference !== 'string' || !/^#(\/|$)/.test(reference)) {
+    throw new UnusableSchema('"$ref" leads out of the schema')
+  }
+  let found = root
+  for (const step of reference.split('/').slice(1)) {
+    const key = unescaped(step)
+    found =
+      typeof found === 'object' && found !== null && Object.hasOwn(found, key) ? Reflect.get(found, key) : undefined
+  }
+  if (found === undefined) throw new UnusableSchema('"$ref" names what is not there')
+  return found
+}
+
+function unescaped(step: string): string {
+  try {
+    return decodeURIComponent(step).replaceAll('~1', '/').replaceAll('~0', '~')
+  } catch {
+    return step.replaceAll('~1', '/').replaceAll('~0', '~')
+  }
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function numberAt(schema: JsonSchema, word: string): number | null {
+  const given = schema[word]
+  if (given === undefined) return null
+  if (typeof given !== 'number' || !Number.isFinite(given)) throw new UnusableSchema(`"${word}" is no number`)
+  return given
+}
+
+function listOf(value: unknown, word: string): readonly unknown[] {
+  if (!Array.isArray(value)) throw new UnusableSchema(`"${word}" is no list`)
+  return value
+}
+
+function entriesAt(schema: JsonSchema, word: string): readonly [string, unknown][] {
+  const given = schema[word]
+  if (given === undefined) return []
+  if (!isObject(given)) throw new UnusableSchema(`"${word}" is no object`)
+  return Object.entries(given)
+}
