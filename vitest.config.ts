@@ -1,7 +1,10 @@
 import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'vitest/config'
+import { filesByNeighbours, LongestFirst } from './test/support/order.ts'
 
 const source = (path: string) => fileURLToPath(new URL(`./src/${path}`, import.meta.url))
+
+const { alone, together } = filesByNeighbours()
 
 export default defineConfig({
   resolve: {
@@ -16,9 +19,14 @@ export default defineConfig({
     ],
   },
   test: {
-    include: ['test/**/*.test.ts'],
     pool: 'forks',
     maxWorkers: 2,
-    testTimeout: 20_000,
+    // None of a hundred thousand tries is stopped halfway.
+    testTimeout: process.env.MODELFIRST_DEEP === '1' ? 3_600_000 : 20_000,
+    sequence: { sequencer: LongestFirst },
+    projects: [
+      { extends: true, test: { name: 'alone', include: alone, isolate: true } },
+      { extends: true, test: { name: 'together', include: together, isolate: false } },
+    ],
   },
 })

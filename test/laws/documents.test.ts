@@ -1,8 +1,6 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
-import { posix } from 'node:path'
 import { type Sandbox, startSandbox } from 'modelfirst/sandbox'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { problemsOf } from '../types/compiler.ts'
 import { type Program, programsIn, runAgainst } from './documents.ts'
 import { root } from './source.ts'
 
@@ -12,25 +10,6 @@ const examples: readonly Program[] = readdirSync(`${root}examples`)
   .filter((name) => name.endsWith('.ts'))
   .map((name) => ({ title: `examples/${name}`, text: textOf(`examples/${name}`), runs: true }))
 
-/** A document may leave a result unused; it only shows how to get it. */
-const UNUSED = /never (read|used)|declared but/
-
-function problemsIn(programs: readonly Program[]): string[] {
-  const files = new Map(
-    programs.map(({ title, text }, index) => [
-      posix.join(root, `test/laws/document-${index}.virtual.ts`),
-      { title, text },
-    ]),
-  )
-  const virtual = new Map([...files].map(([path, { text }]) => [path, text]))
-  return problemsOf([...files.keys()], virtual)
-    .filter(({ message }) => !UNUSED.test(message))
-    .map(({ file, line, message }) => {
-      const title = files.get(posix.join(root, file))?.title ?? file
-      return `${title.replace(/:\d+$/, '')}:${line} ${message}`
-    })
-}
-
 let sandbox: Sandbox
 
 beforeAll(async () => {
@@ -39,14 +18,6 @@ beforeAll(async () => {
 afterAll(() => sandbox.close())
 
 describe('documents', () => {
-  test.skipIf(readme.length === 0)(
-    'every block of TypeScript in the README compiles',
-    () => {
-      expect(problemsIn(readme)).toEqual([])
-    },
-    60_000,
-  )
-
   test.each(readme.filter(({ runs }) => runs))(
     '$title runs as it stands',
     async ({ text }) => {
@@ -94,11 +65,4 @@ describe('documents', () => {
     const strange = await runAgainst(sandbox, "await fetch('https://example.com')")
     expect(strange.stderr).toContain('which is not the sandbox')
   }, 30_000)
-
-  test('a block that does not compile is found where it stands', () => {
-    const document = ['text', '', '```ts no-run', 'const text: string = 42', '```', '```json', '{', '```'].join('\n')
-    const programs = programsIn(document, 'a document')
-    expect(programs.map(({ runs }) => runs)).toEqual([false])
-    expect(problemsIn(programs)).toEqual(["a document:4 Type 'number' is not assignable to type 'string'."])
-  }, 60_000)
 })

@@ -1,5 +1,3 @@
-import { vi } from 'vitest'
-
 /**
  * How often a property is tried: a thousand times in `npm test`, a hundred thousand times in `npm run test:deep`.
  *
@@ -10,8 +8,4 @@ export function runs(divisor = 1): { readonly numRuns: number } {
   return { numRuns: Math.ceil(RUNS / divisor) }
 }
 
-const DEEP = process.env.MODELFIRST_DEEP === '1'
-const RUNS = DEEP ? 100_000 : 1000
-
-// Every file with properties comes by here: none of its tests is stopped halfway through a hundred thousand.
-if (DEEP) vi.setConfig({ testTimeout: 3_600_000 })
+const RUNS = process.env.MODELFIRST_DEEP === '1' ? 100_000 : 1000

@@ -28,64 +28,56 @@ export interface Problem {
 /** Files of our own that exist nowhere but here, by their absolute path, on top of those on disk. */
 export type Virtual = ReadonlyMap<string, string>
 
-/** What the compiler says of these files; of what they import, it says nothing. */
-export function problemsOf(files: readonly string[], virtual: Virtual = new Map()): readonly Problem[] {
-  const options = compilerOptions()
-  const host = ts.createCompilerHost(options)
-  const { fileExists, readFile, getSourceFile } = host
-  host.fileExists = (path) => virtual.has(path) || fileExists(path)
-  host.readFile = (path) => virtual.get(path) ?? readFile(path)
-  host.getSourceFile = (path, language, ...rest) => {
-    const text = virtual.get(path)
-    return text === undefined ? getSourceFile(path, language, ...rest) : ts.createSourceFile(path, text, language, true)
-  }
-  const program = ts.createProgram([...files], options, host)
-  return files.flatMap((path) => {
-    const file = program.getSourceFile(path)
-    if (file === undefined) throw new Error(`${path} was not compiled`)
-    return [...program.getSyntacticDiagnostics(file), ...program.getSemanticDiagnostics(file)].map((diagnostic) => ({
-      file: posix.relative(root, path),
-      line: file.getLineAndCharacterOfPosition(diagnostic.start ?? 0).line + 1,
-      message: messageOf(diagnostic),
-    }))
-  })
-}
-
-function messageOf({ messageText }: ts.Diagnostic): string {
-  return ts.flattenDiagnosticMessageText(messageText, '\n')
-}
-
-export interface Editor {
-  /** What it offers at the `‸` in a text. */
-  offers(text: string): readonly string[]
+export interface Compiler {
+  /** What the compiler says of these files; of what they import, it says nothing. */
+  problemsOf(files: readonly string[]): readonly Problem[]
+  /** What an editor offers at the `‸` in a virtual file. */
+  offersAt(path: string): readonly string[]
   close(): void
 }
 
-/** The language service that editors ask; one for many texts, because it reads everything once. */
-export function openEditor(): Editor {
-  const path = posix.join(root, 'test/types/completions.virtual.ts')
-  let virtual = ''
-  let version = 0
+const CURSOR = '‸'
+
+/** The language service that editors ask. One for all files: what takes long is to read the libraries. */
+export function openCompiler(files: readonly string[], virtual: Virtual): Compiler {
+  const options = compilerOptions()
+  const names = [...files, ...virtual.keys()]
+  const readFile = (path: string) => virtual.get(path)?.replace(CURSOR, '') ?? ts.sys.readFile(path)
   const service = ts.createLanguageService({
-    getCompilationSettings: compilerOptions,
-    getScriptFileNames: () => [path],
-    getScriptVersion: (name) => (name === path ? String(version) : '0'),
-    getScriptSnapshot: (name) => {
-      const content = name === path ? virtual : ts.sys.readFile(name)
+    getCompilationSettings: () => options,
+    getScriptFileNames: () => names,
+    getScriptVersion: () => '0',
+    getScriptSnapshot: (path) => {
+      const content = readFile(path)
       return content === undefined ? undefined : ts.ScriptSnapshot.fromString(content)
     },
     getCurrentDirectory: () => root,
     getDefaultLibFileName: ts.getDefaultLibFilePath,
-    fileExists: (name) => name === path || ts.sys.fileExists(name),
-    readFile: (name) => (name === path ? virtual : ts.sys.readFile(name)),
+    fileExists: (path) => virtual.has(path) || ts.sys.fileExists(path),
+    readFile,
   })
   return {
-    offers(text) {
-      const at = text.indexOf('‸')
-      virtual = text.slice(0, at) + text.slice(at + 1)
-      version += 1
+    problemsOf: (paths) =>
+      paths.flatMap((path) => {
+        const file = service.getProgram()?.getSourceFile(path)
+        if (file === undefined) throw new Error(`${path} was not compiled`)
+        return [...service.getSyntacticDiagnostics(path), ...service.getSemanticDiagnostics(path)].map(
+          (diagnostic) => ({
+            file: posix.relative(root, path),
+            line: file.getLineAndCharacterOfPosition(diagnostic.start ?? 0).line + 1,
+            message: messageOf(diagnostic),
+          }),
+        )
+      }),
+    offersAt(path) {
+      const at = virtual.get(path)?.indexOf(CURSOR) ?? -1
+      if (at < 0) throw new Error(`${path} has no place to ask at`)
       return service.getCompletionsAtPosition(path, at, {})?.entries.map(({ name }) => name) ?? []
     },
     close: () => service.dispose(),
   }
+}
+
+function messageOf({ messageText }: Pick<ts.Diagnostic, 'messageText'>): string {
+  return ts.flattenDiagnosticMessageText(messageText, '\n')
 }

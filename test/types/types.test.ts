@@ -1,48 +1,28 @@
+import { existsSync, readFileSync } from 'node:fs'
 import { posix } from 'node:path'
-import { describe, expect, test } from 'vitest'
-import { openEditor, problemsOf, root, samplesIn, type Virtual } from './compiler.ts'
-
-const SLOW = 60_000
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { type Program, programsIn } from '../laws/documents.ts'
+import { type Compiler, openCompiler, root, samplesIn } from './compiler.ts'
 
 const HEAD = "import { createRouter, groq, openrouter } from 'modelfirst'\n"
+const pathOf = (name: string) => posix.join(root, `test/types/${name}.virtual.ts`)
 
-function virtual(name: string, text: string): Virtual {
-  return new Map([[posix.join(root, `test/types/${name}.virtual.ts`), HEAD + text]])
-}
+const samples = samplesIn('test/types', ['compiler.ts'])
+const readme = existsSync(`${root}README.md`) ? programsIn(readFileSync(`${root}README.md`, 'utf8'), 'README.md') : []
+const broken = programsIn(
+  ['text', '', '```ts no-run', 'const text: string = 42', '```', '```json', '{', '```'].join('\n'),
+  'a document',
+)
+/** Where a program of a document is compiled. */
+const documents = new Map([...readme, ...broken].map((program, index) => [program, pathOf(`document-${index}`)]))
 
-describe('types', () => {
-  test(
-    'what should compile does, and what should not does not',
-    () => {
-      const samples = samplesIn('test/types', ['compiler.ts'])
-      expect(samples.length).toBeGreaterThanOrEqual(3)
-      expect(problemsOf(samples)).toEqual([])
-    },
-    SLOW,
-  )
+const policy = (inside: string) =>
+  `${HEAD}const router = createRouter({ providers: [groq(), openrouter()], tasks: { tag: { ${inside} } } })`
 
-  test(
-    'a sample that compiles although it should not is found, and so is the reverse',
-    () => {
-      const files = new Map([
-        ...virtual(
-          'one',
-          '// @ts-expect-error nothing is wrong here\ncreateRouter({ providers: [groq()], tasks: {} })',
-        ),
-        ...virtual('two', 'createRouter({ providers: [openrouter()], tasks: { tag: {} } })'),
-      ])
-      const lines = problemsOf([...files.keys()], files).filter(({ message }) => !message.includes('never read'))
-      expect(lines.map(({ line }) => line)).toEqual([2, 2])
-    },
-    SLOW,
-  )
-
-  test(
-    'a wrong id is refused with a sentence, where it stands',
-    () => {
-      const files = virtual(
-        'message',
-        `const router = createRouter({
+const own = {
+  idle: `${HEAD}// @ts-expect-error nothing is wrong here\ncreateRouter({ providers: [groq()], tasks: {} })`,
+  wrong: `${HEAD}createRouter({ providers: [openrouter()], tasks: { tag: {} } })`,
+  message: `${HEAD}const router = createRouter({
   providers: [groq(), openrouter()],
   tasks: {
     tag: { model: 'openai/gpt-oss-20b', provider: 'groq' },
@@ -52,37 +32,81 @@ describe('types', () => {
   },
 })
 router.complete('tagg', 'Hello')`,
-      )
-      const [model, task, ...rest] = problemsOf([...files.keys()], files)
-      expect(rest).toEqual([])
-      expect(model?.message.replaceAll('\\', '')).toContain(
-        'the catalogue knows no model "openai/gpt-oss-2b": correct it, or write it "as string" if it is newer',
-      )
-      expect(model?.line).toBe(7)
-      expect(task?.message).toContain('"tagg"')
-      expect(task?.message).toMatch(/"tag" \| "reply"|"reply" \| "tag"/)
-    },
-    SLOW,
-  )
+  model: policy("model: '‸'"),
+  models: policy("model: ['‸']"),
+  place: policy("model: 'openai/gpt-oss-20b', provider: '‸'"),
+  places: policy("model: 'openai/gpt-oss-20b', provider: ['‸']"),
+  task: `${policy("model: 'openai/gpt-oss-20b'")}\nrouter.complete('‸', 'Hello')`,
+}
 
-  test(
-    'an editor offers models, places and tasks',
-    () => {
-      const editor = openEditor()
-      const policy = (inside: string) =>
-        `${HEAD}const router = createRouter({ providers: [groq(), openrouter()], tasks: { tag: { ${inside} } } })`
-      expect(editor.offers(policy("model: '‸'"))).toEqual(
-        expect.arrayContaining(['openai/gpt-oss-20b', 'anthropic/claude-sonnet-4.5', 'llama-3.3-70b-versatile']),
-      )
-      expect(editor.offers(policy("model: ['‸']"))).toContain('openai/gpt-oss-20b')
-      expect(editor.offers(policy("model: 'openai/gpt-oss-20b', provider: '‸'"))).toEqual(
-        expect.arrayContaining(['groq', 'openrouter', 'openrouter/azure']),
-      )
-      expect(editor.offers(policy("model: 'openai/gpt-oss-20b', provider: ['‸']"))).toContain('groq')
-      const call = `${policy("model: 'openai/gpt-oss-20b'")}\nrouter.complete('‸', 'Hello')`
-      expect(editor.offers(call)).toEqual(['tag'])
-      editor.close()
-    },
-    SLOW,
+/** A document may leave a result unused; it only shows how to get it. */
+const UNUSED = /never (read|used)|declared but/
+
+let compiler: Compiler
+
+beforeAll(() => {
+  const virtual = [
+    ...Object.entries(own).map(([name, text]) => [pathOf(name), text] as const),
+    ...[...documents].map(([{ text }, path]) => [path, text] as const),
+  ]
+  compiler = openCompiler(samples, new Map(virtual))
+})
+afterAll(() => compiler.close())
+
+function problemsIn(programs: readonly Program[]): string[] {
+  return programs.flatMap((program) =>
+    compiler
+      .problemsOf([documents.get(program) ?? ''])
+      .filter(({ message }) => !UNUSED.test(message))
+      .map(({ line, message }) => `${program.title.replace(/:\d+$/, '')}:${line} ${message}`),
   )
+}
+
+const offersAt = (name: keyof typeof own) => compiler.offersAt(pathOf(name))
+
+// Whoever comes first waits for the libraries to be read.
+describe('types', { timeout: 60_000 }, () => {
+  test('what should compile does, and what should not does not', () => {
+    expect(samples.length).toBeGreaterThanOrEqual(3)
+    expect(compiler.problemsOf(samples)).toEqual([])
+  })
+
+  test('a sample that compiles although it should not is found, and so is the reverse', () => {
+    const problems = compiler.problemsOf([pathOf('idle'), pathOf('wrong')])
+    const lines = problems.filter(({ message }) => !message.includes('never read')).map(({ line }) => line)
+    expect(lines).toEqual([2, 2])
+  })
+
+  test('a wrong id is refused with a sentence, where it stands', () => {
+    const [model, task, ...rest] = compiler.problemsOf([pathOf('message')])
+    expect(rest).toEqual([])
+    expect(model?.message.replaceAll('\\', '')).toContain(
+      'the catalogue knows no model "openai/gpt-oss-2b": correct it, or write it "as string" if it is newer',
+    )
+    expect(model?.line).toBe(7)
+    expect(task?.message).toContain('"tagg"')
+    // In whichever order: that is by what was compiled before.
+    for (const name of ['"tag"', '"reply"']) expect(task?.message).toContain(name)
+  })
+
+  test('an editor offers models, places and tasks', () => {
+    expect(offersAt('model')).toEqual(
+      expect.arrayContaining(['openai/gpt-oss-20b', 'anthropic/claude-sonnet-4.5', 'llama-3.3-70b-versatile']),
+    )
+    expect(offersAt('models')).toContain('openai/gpt-oss-20b')
+    expect(offersAt('place')).toEqual(expect.arrayContaining(['groq', 'openrouter', 'openrouter/azure']))
+    expect(offersAt('places')).toContain('groq')
+    expect(offersAt('task')).toEqual(['tag'])
+  })
+})
+
+describe('documents', { timeout: 60_000 }, () => {
+  test.skipIf(readme.length === 0)('every block of TypeScript in the README compiles', () => {
+    expect(problemsIn(readme)).toEqual([])
+  })
+
+  test('a block that does not compile is found where it stands', () => {
+    expect(broken.map(({ runs }) => runs)).toEqual([false])
+    expect(problemsIn(broken)).toEqual(["a document:4 Type 'number' is not assignable to type 'string'."])
+  })
 })
