@@ -1,0 +1,124 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Clock } from '../clock.ts'
+import type { PlainAnswer } from './refusal.ts'
+
+/** How long, and how much, a refused request may still go on: a client that is cut off in its sending reads no answer. */
+const LINGER_MS = 1000
+const LINGER_BYTES = 4 * 1024 * 1024
+
+/** One answer to one request, on a socket that may be slow, or gone. */
+export interface NodeAnswer {
+  /** Whole, at once. */
+  whole(answer: { status: number; headers: Iterable<readonly [string, string]>; body: string | Uint8Array }): void
+  /** Before the request's body was read to its end: the connection is closed after it. */
+  refuse(refusal: PlainAnswer): void
+  /** As the pieces come, and no faster than they are taken. */
+  pieces(answer: Response): Promise<void>
+}
+
+export interface NodeAnswerOptions {
+  readonly request: IncomingMessage
+  readonly response: ServerResponse
+  readonly clock: Clock
+  /** How long a client may take nothing. */
+  readonly stallMs: number
+  /** On every answer to this request. */
+  readonly extra: readonly (readonly [string, string])[]
+}
+
+export function createNodeAnswer({ request, response, clock, stallMs, extra }: NodeAnswerOptions): NodeAnswer {
+  function head(status: number, headers: Iterable<readonly [string, string]>): void {
+    response.statusCode = status
+    for (const [name, value] of headers) if (!NOT_OURS.has(name)) response.setHeader(name, value)
+    for (const [name, value] of extra) response.setHeader(name, value)
+  }
+
+  /** Whether the client took it in time. */
+  function drained(): Promise<boolean> {
+    return new Promise((resolve) => {
+      const end = (taken: boolean) => () => {
+        stop()
+        response.off('drain', onDrain)
+        response.off('close', onClose)
+        resolve(taken)
+      }
+      const onDrain = end(true)
+      const onClose = end(false)
+      const stop = clock.timer(stallMs, onClose)
+      response.on('drain', onDrain)
+      response.on('close', onClose)
+    })
+  }
+
+  function linger(): void {
+    let left = LINGER_BYTES
+    const end = () => {
+      stop()
+      response.end()
+    }
+    const stop = clock.timer(LINGER_MS, end)
+    request.on('data', (chunk: Uint8Array) => {
+      left -= chunk.byteLength
+      if (left < 0) end()
+    })
+    request.once('end', end)
+    request.once('close', end)
+  }
+
+  return {
+    whole({ status, headers, body }) {
+      if (response.destroyed) return
+      head(status, headers)
+      response.end(body)
+    },
+    refuse({ status, headers, body }) {
+      if (response.destroyed) return
+      head(status, Object.entries(headers))
+      if (request.complete || !hasBody(request)) {
+        response.end(body)
+        return
+      }
+      const bytes = encoder.encode(body)
+      response.setHeader('connection', 'close')
+      response.setHeader('content-length', bytes.byteLength)
+      response.write(bytes)
+      linger()
+    },
+    async pieces(answer) {
+      const reader = answer.body?.getReader()
+      if (reader === undefined || response.destroyed) {
+        await reader?.cancel()
+        return
+      }
+      const leave = () => void reader.cancel().catch(() => {})
+      response.once('close', leave)
+      head(answer.status, answer.headers)
+      try {
+        for (;;) {
+          const { done, value } = await reader.read()
+          if (response.destroyed) return
+          if (done) break
+          if (!response.write(value) && !(await drained())) {
+            response.destroy()
+            return
+          }
+        }
+        response.off('close', leave)
+        response.end()
+      } catch {
+        // What was sent already was no whole answer: only a cut connection says so.
+        response.destroy()
+      }
+    },
+  }
+}
+
+const encoder = new TextEncoder()
+
+/** A request is complete only a moment after it is here, also one that ends with its headers. */
+function hasBody({ headers }: IncomingMessage): boolean {
+  return headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0'
+}
+
+/** How the bytes travel is this server's own business. */
+const NOT_OURS = new Set(['connection', 'content-length', 'keep-alive', 'transfer-encoding'])

@@ -1,0 +1,18 @@
+/** An answer that no model was asked for. */
+export interface PlainAnswer {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: string
+}
+
+/** In the shape of OpenAI's errors. */
+export function createRefusal(
+  status: number,
+  code: string,
+  message: string,
+  headers: Readonly<Record<string, string>> = {},
+): PlainAnswer {
+  const type = status < 500 ? 'invalid_request_error' : 'server_error'
+  const body = JSON.stringify({ error: { message, type, param: null, code } })
+  return Object.freeze({ status, body, headers: Object.freeze({ 'content-type': 'application/json', ...headers }) })
+}
