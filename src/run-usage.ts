@@ -64,4 +64,3 @@ function cacheOf(records: readonly UsageRecord[]): CacheRecord {
 function added(sum: Money | null, usd: number | null): Money | null {
   return sum === null || usd === null ? null : sum + fromUsd(usd)
 }
-
