@@ -1,4 +1,4 @@
-import { type Issue, type JsonSchema, MOST_ISSUES } from './json-schema.ts'
+import { type Issue, type JsonSchema, MOST_ISSUES } from './json-values.ts'
 import { quotable } from './redact.ts'
 
 /** What a library says is wrong. All but the message differs from one to the other. */

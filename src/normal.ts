@@ -1,4 +1,5 @@
-import { type JsonSchema, resolved, UnusableSchema } from './json-schema.ts'
+import { resolved } from './json-schema.ts'
+import { type JsonSchema, UnusableSchema } from './json-values.ts'
 
 /** Models lose their way in schemas long before this, and providers refuse them. */
 const DEEPEST = 100
@@ -30,15 +31,36 @@ const ONE_SCHEMA = new Set([
  */
 export function normalized(json: unknown): JsonSchema {
   if (!isObject(json)) throw new UnusableSchema('expected a JSON Schema, which is an object')
-  const copier = copying()
-  const copy = copier.schema(json, 0)
+  const { schema, referred } = copying(new Set([...keysOf(json.$defs), ...keysOf(json.definitions)]))
+  const copy = schema(json, 0)
   if (!isObject(copy)) throw new UnusableSchema('expected a JSON Schema, which is an object')
-  return Object.freeze(rooted(copy))
+  return Object.freeze(rooted(defined(copy, referred)))
+}
+
+/**
+ * What is referred to by its place is given a name: the place changes when the schema is put into another, and so
+ * does what is at the root.
+ */
+function defined(json: Fields, referred: ReadonlyMap<string, string>): Fields {
+  if (referred.size === 0) return json
+  const { $defs, ...root } = json
+  const named = [...referred].map(([reference, name]) => [name, reference === '#' ? root : resolved(reference, json)])
+  return { ...root, $defs: Object.freeze({ ...fields($defs), ...Object.fromEntries(named) }) }
 }
 
 type Fields = Readonly<Record<string, unknown>>
 
-function copying() {
+function copying(taken: Set<string>) {
+  const referred = new Map<string, string>()
+  const reference = (given: string): string => {
+    const pointer = given.replace(OLD_DEFINITIONS, '#/$defs').replace(/^#\/$/, '#')
+    if (NAMED.test(pointer)) return pointer
+    const name = referred.get(pointer) ?? free(pointer === '#' ? 'root' : `part${referred.size}`, taken)
+    taken.add(name)
+    referred.set(pointer, name)
+    return `#/$defs/${name}`
+  }
+
   let nodes = 0
   const enter = (depth: number): void => {
     nodes += 1
@@ -70,8 +92,7 @@ function copying() {
       if (given === undefined || LEFT_OUT.has(word)) continue
       if (word === 'items' && Array.isArray(given)) copy.push(['prefixItems', list(given, depth + 1)])
       else if (word === 'additionalItems') copy.push(['items', schema(given, depth + 1)])
-      else if (word === '$ref' && typeof given === 'string')
-        copy.push(['$ref', given.replace(OLD_DEFINITIONS, '#/$defs')])
+      else if (word === '$ref' && typeof given === 'string') copy.push(['$ref', reference(given)])
       else if (SCHEMAS_BY_NAME.has(word) && isObject(given)) {
         enter(depth + 1)
         const named = fieldsFrom(given, (each) => schema(each, depth + 2))
@@ -83,10 +104,23 @@ function copying() {
     return Object.freeze(Object.fromEntries(nullable(copy)))
   }
 
-  return { schema }
+  return { schema, referred }
 }
 
 const OLD_DEFINITIONS = /^#\/definitions(?=\/)/
+const NAMED = /^#\/\$defs\/[^/]+$/
+
+function free(name: string, taken: ReadonlySet<string>): string {
+  return taken.has(name) ? free(`${name}_`, taken) : name
+}
+
+function keysOf(value: unknown): readonly string[] {
+  return isObject(value) ? Object.keys(value) : []
+}
+
+function fields(value: unknown): Fields {
+  return isObject(value) ? value : {}
+}
 
 /** OpenAPI's way to say that null is right as well. */
 function nullable(words: [string, unknown][]): [string, unknown][] {
@@ -122,7 +156,7 @@ function fieldsFrom(value: Fields, each: (value: unknown) => unknown): Fields {
 /** Providers want to see at the root what the answer is. */
 function rooted(json: Fields): Fields {
   let root = json
-  for (let steps = 0; typeof root.$ref === 'string' && root.$ref !== '#'; steps += 1) {
+  for (let steps = 0; typeof root.$ref === 'string'; steps += 1) {
     const { $ref, ...beside } = root
     const named = resolved($ref, json)
     if (steps > DEEPEST || !isObject(named)) throw new UnusableSchema('is a reference that leads nowhere')

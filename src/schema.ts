@@ -1,10 +1,11 @@
 import { ConfigError } from './errors.ts'
 import { issuesOf, type Reported } from './issues.ts'
-import { type Checked, checkerOf, type JsonSchema, UnusableSchema } from './json-schema.ts'
+import { checkerOf } from './json-schema.ts'
+import { type Checked, type JsonSchema, UnusableSchema } from './json-values.ts'
 import { normalized } from './normal.ts'
 import { kindOf } from './options.ts'
 
-export type { Checked, Issue, JsonSchema } from './json-schema.ts'
+export type { Checked, Issue, JsonSchema } from './json-values.ts'
 
 type Result<Output> =
   | { readonly value: Output; readonly issues?: undefined }
