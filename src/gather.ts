@@ -1,7 +1,8 @@
 import type { Catalog } from './catalog.ts'
-import type { ChatRequest, Input, RequestSettings } from './chat.ts'
+import type { ChatRequest, Input, Needs, RequestSettings } from './chat.ts'
 import { checkedCall, checkedInput, checkedNeeds, checkedSession } from './checks.ts'
 import { type Clock, isoTime, utcMinutes } from './clock.ts'
+import type { Demand } from './demand.ts'
 import type { DataRule } from './dialects/dialect.ts'
 import { fields } from './fields.ts'
 import type { Health } from './health.ts'
@@ -12,12 +13,14 @@ import type { Planning } from './planner.ts'
 import { type Limits, type Policy, tightened } from './policy.ts'
 import { bound } from './price.ts'
 import type { Provider } from './provider.ts'
+import { type Schema, type Shape, shapeOf } from './schema.ts'
 import { openingOf, type Session, type SessionName, type Sessions } from './session.ts'
 import { requestFor, type Settings, withOptions } from './settings.ts'
 import { NO_SESSION, type SessionFacts } from './stickiness.ts'
+import { type Tool, type Toolbox, toolboxOf } from './tools.ts'
 import { offerKey } from './way.ts'
 
-export interface CallOptions {
+export interface CallOptions<S extends Schema | undefined = Schema | undefined, Tools extends readonly Tool[] = readonly Tool[]> {
   /** Keeps a conversation where its prompt cache is warm. Any string; only a keyed hash of it is kept. */
   readonly session?: string | undefined
   readonly signal?: AbortSignal | undefined
@@ -27,6 +30,10 @@ export interface CallOptions {
   readonly data?: DataRule | undefined
   /** Kept on the usage record. */
   readonly metadata?: Readonly<Record<string, string>> | undefined
+  /** The answer's shape, in the place of the policy's. */
+  readonly schema?: S
+  /** What the model may call. Calls are checked before anybody sees them; `router.run` also runs them. */
+  readonly tools?: Tools | undefined
 }
 
 /** Where a call's facts come from. */
@@ -52,14 +59,21 @@ export interface Gathered {
   readonly request: ChatRequest
   readonly facts: Facts
   readonly session: Session | null
+  readonly demand: Demand | null
   readonly planning: Planning
 }
 
 /** All that a call reads is read here, so that planning can be pure. */
-export async function gather(own: Policy, input: Input, given: CallOptions, sources: Sources): Promise<Gathered> {
+export async function gather(
+  own: Policy,
+  input: Input,
+  given: CallOptions,
+  sources: Sources & { readonly streams: boolean },
+): Promise<Gathered> {
   const { providers, clock, sessions, health, defaults } = sources
   const policy = tightened(own, checkedCall(given))
-  const asked = withOptions(checkedInput(input), given.request)
+  const demand = demandOf(policy, given)
+  const asked = withTools(withOptions(checkedInput(input), given.request), demand?.toolbox ?? null)
   const settings: Settings = { defaults, policy: policy.request, asked }
   const request = requestFor(settings)
   await sources.loaded
@@ -69,16 +83,48 @@ export async function gather(own: Policy, input: Input, given: CallOptions, sour
   const session = name === null ? null : await sessions.find(policy.task, name)
   const now = clock.now()
   const today = { date, day: at.slice(0, 10) }
-  const facts = factsOf(checkedNeeds(request), today, sources)
+  const shape = demand?.shape ?? null
+  const needsOf = (asking: ChatRequest) => needsWith(checkedNeeds(asking), shape)
+  const facts = factsOf(needsOf(request), today, sources)
   const planning: Planning = {
     policy,
     providers,
     facts,
-    factsWith: (candidate) => factsOf(checkedNeeds(requestFor(settings, { candidate })), today, sources),
-    session: session === null ? NO_SESSION : { ...session, asked: true, date, ...traitsOf(request) },
+    factsWith: (candidate) => factsOf(needsOf(requestFor(settings, { candidate })), today, sources),
+    session: session === null ? NO_SESSION : sessionFactsOf(session, request, date),
+    shape,
+    streams: sources.streams,
     health: health.view(now),
   }
-  return { at, policy, settings, request, facts, session, planning }
+  return { at, policy, settings, request, facts, session, demand, planning }
+}
+
+function demandOf({ shape, accept }: Policy, { schema, tools }: CallOptions): Demand | null {
+  const asked = schema === undefined ? shape : shapeOf(schema, 'options.schema')
+  const toolbox = tools === undefined || tools.length === 0 ? null : toolboxOf(tools, 'options.tools')
+  return asked === null && accept === null && toolbox === null ? null : { shape: asked, toolbox, accept }
+}
+
+function withTools(request: ChatRequest, toolbox: Toolbox | null): ChatRequest {
+  if (toolbox === null) return request
+  return { ...request, tools: [...(request.tools ?? []), ...toolbox.definitions] }
+}
+
+/** A shape is part of the prompt, one way or the other, and asked for in a way that each offer takes. */
+function needsWith(needs: Needs, shape: Shape | null): Needs {
+  if (shape === null) return needs
+  return { ...needs, schema: null, promptTokens: needs.promptTokens + Math.ceil(lengthOf(shape) / 4) }
+}
+
+const lengths = new WeakMap<Shape, number>()
+
+/** Of the schema as it is written, once for each. */
+function lengthOf(shape: Shape): number {
+  const known = lengths.get(shape)
+  if (known !== undefined) return known
+  const { length } = JSON.stringify(shape.json)
+  lengths.set(shape, length)
+  return length
 }
 
 function nameOf(policy: Policy, request: ChatRequest, { session }: CallOptions): SessionName | null {
@@ -88,9 +134,12 @@ function nameOf(policy: Policy, request: ChatRequest, { session }: CallOptions):
   return opening === null ? null : { opening }
 }
 
-function traitsOf(request: ChatRequest): Pick<SessionFacts, 'midTurn' | 'prefersHosts'> {
+function sessionFactsOf({ pin }: Session, request: ChatRequest, date: number): SessionFacts {
   const role = request.messages.at(-1)?.role
   return {
+    asked: true,
+    pin,
+    date,
     midTurn: role === 'tool' || role === 'function',
     prefersHosts: request.openrouter?.preferences !== undefined || fields(request)?.provider !== undefined,
   }

@@ -41,7 +41,7 @@ export function createPaces(): Paces {
     p95(offer) {
       const firsts = paces.get(offer)?.firsts ?? []
       if (firsts.length < LEAST) return null
-      const sorted = [...firsts].sort((one, other) => one - other)
+      const sorted = new Float64Array(firsts).sort()
       return sorted[Math.ceil(sorted.length * 0.95) - 1] ?? null
     },
   }
