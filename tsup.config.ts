@@ -3,6 +3,7 @@ import { defineConfig } from 'tsup'
 
 const entries = {
   index: 'src/index.ts',
+  http: 'src/http/http.ts',
   openai: 'src/wires/openai.ts',
   node: 'src/node.ts',
   otel: 'src/otel.ts',

@@ -1,51 +1,134 @@
+import { systemClock } from './clock.ts'
 import type { Completion } from './completion.ts'
-import { RouterError } from './errors.ts'
 import type { StreamEvent } from './glue.ts'
-import type { UsageRecord } from './usage.ts'
+import { choiceOf, FINISH, servedBy, usageOf } from './openai-answer.ts'
+import { told } from './openai-error.ts'
+
+/** What is known of a stream while it comes; it changes when another model goes on. */
+export interface StreamHead {
+  readonly id?: string
+  readonly model: string
+  readonly created: number
+  readonly provider?: string
+  readonly host?: string | null
+}
+
+/** A stream that is read on behalf of a client of OpenAI's protocol. */
+export interface Opening {
+  readonly events: AsyncIterableIterator<StreamEvent, void>
+  readonly completion: Promise<Completion>
+  readonly running: StreamHead
+}
+
+/** Opens a stream of ours for whoever waits for its first content before the first byte of an answer is sent. */
+export const OPEN: unique symbol = Symbol('open')
+
+/** How an error in the middle is told: OpenAI's clients look for it alone, OpenRouter's for a whole chunk with it. */
+export type ErrorsAs = 'openai' | 'openrouter'
 
 /** OpenAI's server-sent events from ours: one write for each, pulled as the client reads. */
 export function responseOf(
   events: AsyncIterableIterator<StreamEvent, void>,
   about: {
-    completion: Promise<Completion>
-    running: { readonly model: string; readonly created: number }
-    init?: ResponseInit | undefined
+    readonly completion: Promise<Completion>
+    readonly running: StreamHead
+    readonly init?: ResponseInit | undefined
+    /** What was read ahead of the response. */
+    readonly first?: StreamEvent | null
+    readonly errorsAs?: ErrorsAs
   },
 ): Response {
-  const { completion, running, init = {} } = about
+  const { init = {} } = about
+  const headers = new Headers(init.headers)
+  if (!headers.has('content-type')) headers.set('content-type', 'text/event-stream; charset=utf-8')
+  if (!headers.has('cache-control')) headers.set('cache-control', 'no-cache')
+  return new Response(bodyOf(events, about), { ...init, headers })
+}
+
+function bodyOf(
+  events: AsyncIterableIterator<StreamEvent, void>,
+  about: Omit<Opening, 'events'> & { readonly first?: StreamEvent | null; readonly errorsAs?: ErrorsAs },
+): ReadableStream<Uint8Array> {
+  const { completion, running, errorsAs = 'openai' } = about
   const encoder = new TextEncoder()
-  const id = `chatcmpl-${crypto.randomUUID()}`
+  const id = running.id || `chatcmpl-${crypto.randomUUID()}`
   const named = new Set<number>()
+  let { first = null } = about
   let begun = false
-  const line = (data: object) => encoder.encode(`data: ${JSON.stringify(data)}\n\n`)
-  const chunk = (rest: object) =>
-    line({ id, object: 'chat.completion.chunk', created: running.created, model: running.model, ...rest })
-  const piece = (event: StreamEvent) => {
-    const delta = deltaOf(event, named)
-    // What OpenAI's protocol has no word for goes beside it: clients that do not know it pass over it.
-    if (delta === null) return chunk({ choices: [], modelfirst: event })
-    const role = begun ? {} : { role: 'assistant' }
-    begun = true
-    const finish = event.type === 'end' ? FINISH[event.finish.reason] : null
-    return chunk({ choices: [{ index: 0, delta: { ...role, ...delta }, finish_reason: finish }] })
+  /** Something was said that cannot be taken back; what was only thought can be thought again. */
+  let said = false
+  let headed = ''
+  let head = ''
+  const headNow = () => {
+    const { model, provider = '', host = null } = running
+    const now = `${model}\n${provider}\n${host}`
+    if (now !== headed) {
+      headed = now
+      const created = running.created || Math.floor(systemClock.date() / 1000)
+      const served = servedBy({ provider, host })
+      const shared = { id, object: 'chat.completion.chunk', created, model, ...(served !== '' && { provider: served }) }
+      head = `data: ${JSON.stringify(shared).slice(0, -1)},"choices":[`
+    }
+    return head
   }
-  const body = new ReadableStream<Uint8Array>(
+  const chunk = (choices: string, rest = '') => encoder.encode(`${headNow()}${choices}]${rest}}\n\n`)
+  const choice = (delta: string, finish = 'null') =>
+    `{"index":0,"delta":{${begin()}${delta}},"finish_reason":${finish}}`
+  const begin = () => {
+    if (begun) return ''
+    begun = true
+    return '"role":"assistant",'
+  }
+  const piece = async (event: StreamEvent): Promise<Uint8Array> => {
+    switch (event.type) {
+      case 'text-delta':
+        said = true
+        return chunk(choice(`"content":${JSON.stringify(event.text)}`))
+      case 'reasoning-delta':
+        // Some clients take every delta for text that has none.
+        return chunk(choice(`"content":"","reasoning":${JSON.stringify(event.text)}`))
+      case 'tool-call-delta':
+        said = true
+        return chunk(choice(`"tool_calls":[${JSON.stringify(callOf(event, named))}]`))
+      case 'end': {
+        const { message, raw } = await completion
+        const { native_finish_reason: native } = choiceOf(raw)
+        const delta = JSON.stringify(extrasOf(message)).slice(1, -1)
+        const finish = JSON.stringify(FINISH[event.finish.reason])
+        const exact = typeof native === 'string' ? `,"native_finish_reason":${JSON.stringify(native)}` : ''
+        return chunk(choice(delta === '' ? '"content":""' : `"content":"",${delta}`, `${finish}${exact}`))
+      }
+    }
+    // What OpenAI's protocol has no word for goes beside it: clients that do not know it pass over it.
+    return chunk('', `,"modelfirst":${JSON.stringify(event)}`)
+  }
+  const failed = (error: unknown) => {
+    const { error: words, status } = error === BEGUN_ANEW ? BEGUN_ANEW : told(error)
+    if (errorsAs === 'openai') return encoder.encode(`data: ${JSON.stringify({ error: words })}\n\n`)
+    const { message, ...metadata } = words
+    const whole = JSON.stringify({ code: status, message, metadata })
+    return chunk(`{"index":0,"delta":{"content":""},"finish_reason":"error"}`, `,"error":${whole}`)
+  }
+  return new ReadableStream<Uint8Array>(
     {
       async pull(controller) {
         try {
-          const { done, value } = await events.next()
+          const ahead = first
+          first = null
+          const { done, value } = ahead === null ? await events.next() : { done: false as const, value: ahead }
           if (done) {
-            const { usage } = await completion
-            controller.enqueue(chunk({ choices: [], usage: usageOf(usage) }))
+            const { usage, raw } = await completion
+            const used = usageOf(usage, raw)
+            if (used !== null) controller.enqueue(chunk('', `,"usage":${JSON.stringify(used)}`))
             controller.enqueue(encoder.encode('data: [DONE]\n\n'))
-          } else if (begun && value.type === 'restart') {
+          } else if (said && value.type === 'restart') {
             // This protocol cannot take back what was said: a client would read two answers as one.
             await events.return?.()
-            controller.enqueue(line({ error: BEGUN_ANEW }))
-          } else return controller.enqueue(piece(value))
+            controller.enqueue(failed(BEGUN_ANEW))
+          } else return controller.enqueue(await piece(value))
         } catch (error) {
           // Not `controller.error`: that cuts the connection, and the client would never read why.
-          controller.enqueue(line({ error: told(error) }))
+          controller.enqueue(failed(error))
         }
         controller.close()
       },
@@ -56,59 +139,37 @@ export function responseOf(
     // Nothing is read ahead of the client.
     { highWaterMark: 0 },
   )
-  const headers = new Headers(init.headers)
-  if (!headers.has('content-type')) headers.set('content-type', 'text/event-stream; charset=utf-8')
-  if (!headers.has('cache-control')) headers.set('cache-control', 'no-cache')
-  return new Response(body, { ...init, headers })
 }
 
 const BEGUN_ANEW = Object.freeze({
-  message: 'the answer broke off and was begun anew, which a client of this protocol cannot be told: ask again',
-  type: 'server_error',
-  code: 'cut-off',
+  error: {
+    message: 'the answer broke off and was begun anew, which a client of this protocol cannot be told: ask again',
+    type: 'server_error',
+    param: null,
+    code: 'cut_off',
+  },
+  status: 502,
 })
 
-const FINISH = {
-  stop: 'stop',
-  length: 'length',
-  'tool-calls': 'tool_calls',
-  'content-filter': 'content_filter',
-  unknown: 'stop',
-} as const
-
-function deltaOf(event: StreamEvent, named: Set<number>): object | null {
-  switch (event.type) {
-    case 'text-delta':
-      return { content: event.text }
-    case 'reasoning-delta':
-      return { reasoning: event.text }
-    case 'tool-call-delta': {
-      const { index, id, name, arguments: json } = event
-      if (named.has(index)) return { tool_calls: [{ index, function: { arguments: json } }] }
-      // Once only, as OpenAI does: there are clients that put the names of all pieces together.
-      if (name !== null) named.add(index)
-      return { tool_calls: [{ index, id, type: 'function', function: { name, arguments: json } }] }
-    }
-    case 'end':
-      return {}
-  }
-  return null
-}
-
-/** OpenAI's names, and OpenRouter's for what OpenAI does not tell. Unknown counts are left out. */
-export function usageOf({ tokens, cost }: UsageRecord): object {
-  const known = (value: number | null) => value ?? undefined
+function callOf(event: StreamEvent & { type: 'tool-call-delta' }, named: Set<number>): object {
+  const { index, id, name, arguments: json } = event
+  if (named.has(index)) return { index, function: { arguments: json } }
+  // Once only, as OpenAI does: there are clients that put the names of all pieces together.
+  if (name !== null) named.add(index)
   return {
-    prompt_tokens: known(tokens.prompt),
-    completion_tokens: known(tokens.completion),
-    total_tokens: known(tokens.total),
-    cost: known(cost.usd),
-    prompt_tokens_details: { cached_tokens: known(tokens.cachedPrompt), cache_write_tokens: known(tokens.cacheWrite) },
-    completion_tokens_details: { reasoning_tokens: known(tokens.reasoning) },
+    index,
+    ...(id !== null && { id }),
+    type: 'function',
+    function: { ...(name !== null && { name }), arguments: json },
   }
 }
 
-function told(error: unknown): object {
-  if (!RouterError.is(error)) return { message: 'the stream failed', type: 'server_error', code: null }
-  return { message: error.message, type: 'server_error', code: error.kind }
+/** What came with the answer and not in pieces: signed thoughts, which some models want back, sources, pictures. */
+function extrasOf({ reasoning_details, annotations, images, refusal }: Completion['message']): object {
+  return {
+    ...(reasoning_details !== undefined && { reasoning_details }),
+    ...(annotations !== undefined && { annotations }),
+    ...(images !== undefined && { images }),
+    ...(refusal !== undefined && { refusal }),
+  }
 }
