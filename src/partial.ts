@@ -33,6 +33,8 @@ const QUOTE = 0x22
 const COMMA = 0x2c
 const COLON = 0x3a
 const SLASH = 0x2f
+const STAR = 0x2a
+const NEW_LINE = 0x0a
 const BACKSLASH = 0x5c
 const OPEN_LIST = 0x5b
 const CLOSE_LIST = 0x5d
@@ -50,7 +52,12 @@ const ESCAPED: Readonly<Record<string, string>> = {
   t: '\t',
 }
 
-const PLAIN = /^(?:true|false|null|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?)$/
+const NUMBER = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/
+const WORDS: ReadonlyMap<string, unknown> = new Map<string, unknown>([
+  ['true', true],
+  ['false', false],
+  ['null', null],
+])
 const THINKING = '<think>'
 const THOUGHT = '</think>'
 
@@ -74,6 +81,7 @@ export function createPartial(): Partial {
   let whole: { readonly value: unknown; readonly length: number } | null = null
   let head = ''
   let tail = ''
+  let wasStar = false
   let visible = false
   let urgent = false
   let unshown = 0
@@ -180,17 +188,27 @@ export function createPartial(): Partial {
     if (!isKey) visible = true
   }
 
+  /** Reads as much of a number or a word as there is; gives the place behind it. */
+  const readPlain = (text: string, from: number): number => {
+    let at = from
+    while (at < text.length && isPlain(text.charCodeAt(at))) at += 1
+    plain += text.slice(from, at)
+    if (plain.length > LONGEST_PLAIN) drop()
+    else if (at < text.length) endPlain()
+    return at
+  }
+
   const endPlain = (): void => {
-    const value: unknown = PLAIN.test(plain) ? JSON.parse(plain) : undefined
+    const value: unknown = WORDS.has(plain) ? WORDS.get(plain) : NUMBER.test(plain) ? Number(plain) : undefined
     plain = ''
     if (value === undefined || value === Number.POSITIVE_INFINITY || value === Number.NEGATIVE_INFINITY) drop()
     else put(value)
   }
 
-  const readProse = (code: number, char: string): void => {
-    if (head.length < THINKING.length && (head !== '' || char.trim() !== '')) head += char
+  const readProse = (code: number): void => {
+    if (head.length < THINKING.length && (head !== '' || !isSpace(code))) head += String.fromCharCode(code)
     if (head === THINKING) {
-      tail = (tail + char).slice(-THOUGHT.length)
+      tail = (tail + String.fromCharCode(code)).slice(-THOUGHT.length)
       if (tail === THOUGHT) head = `${THINKING} `
     } else if (code === OPEN_LIST || code === OPEN_OBJECT) {
       length = 1
@@ -199,32 +217,25 @@ export function createPartial(): Partial {
   }
 
   /** One character outside of strings. */
-  const read = (code: number, char: string): void => {
-    if (mode === 'plain') {
-      if (isPlain(code) && plain.length < LONGEST_PLAIN) {
-        plain += char
-        return
-      }
-      endPlain()
-    }
-    if (mode === 'prose') readProse(code, char)
+  const read = (code: number): void => {
+    if (mode === 'prose') readProse(code)
     else if (mode === 'line-comment') {
-      if (char === '\n') mode = resumed
+      if (code === NEW_LINE) mode = resumed
     } else if (mode === 'block-comment') {
-      if (tail === '*' && code === SLASH) mode = resumed
-      tail = char
+      if (wasStar && code === SLASH) mode = resumed
+      wasStar = code === STAR
     } else if (mode === 'slash') {
-      tail = ''
+      wasStar = false
       if (code === SLASH) mode = 'line-comment'
-      else if (char === '*') mode = 'block-comment'
+      else if (code === STAR) mode = 'block-comment'
       else drop()
     } else if (code === SLASH) {
       resumed = mode
       mode = 'slash'
-    } else if (!isSpace(code)) structure(code, char)
+    } else if (!isSpace(code)) structure(code)
   }
 
-  const structure = (code: number, char: string): void => {
+  const structure = (code: number): void => {
     const frame = frames.at(-1)
     if (code === CLOSE_LIST || code === CLOSE_OBJECT) {
       const mayEnd = mode === 'comma-or-end' || mode === 'value-or-end' || mode === 'key-or-end'
@@ -244,7 +255,7 @@ export function createPartial(): Partial {
       else isDead = true
     } else if (isPlain(code)) {
       mode = 'plain'
-      plain = char
+      plain = String.fromCharCode(code)
     } else drop()
   }
 
@@ -284,8 +295,14 @@ export function createPartial(): Partial {
           at = end
           continue
         }
+        if (mode === 'plain') {
+          const end = readPlain(text, at)
+          length += end - at
+          at = end
+          continue
+        }
         length += 1
-        read(text.charCodeAt(at), text.charAt(at))
+        read(text.charCodeAt(at))
         at += 1
       }
       if (!visible) return false
