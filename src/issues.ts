@@ -1,3 +1,4 @@
+import { wordsFor } from './issue-words.ts'
 import { type Issue, type JsonSchema, MOST_ISSUES } from './json-values.ts'
 import { quotable } from './redact.ts'
 
@@ -84,9 +85,4 @@ function namesIn(json: JsonSchema): ReadonlySet<string> {
   visit(json)
   known.set(json, names)
   return names
-}
-
-/** Our own words where the library says in fields, not only in a sentence, what it expected; null where it does not. */
-function wordsFor(_issue: Reported, _found: unknown): string | null {
-  return null
 }
