@@ -88,16 +88,22 @@ function fromValibot(issue: Fields, found: unknown): string | null {
 function fromArk(issue: Fields, found: unknown): string | null {
   const { code } = issue
   // Its fields are read when they are asked for, and hold sentences of several lines where there are variants.
-  if (typeof code !== 'string' || !Object.hasOwn(issue, 'ctx') || !isArkCode(code)) return null
+  if (typeof code !== 'string' || !Object.hasOwn(issue, 'ctx')) return null
   if (code === 'required') return 'is missing'
+  if (String(issue.message).endsWith('must be removed')) return 'has a key that the schema does not name'
   const { expected } = issue
+  if (!ARK.has(code)) return null
   return typeof expected === 'string' ? `expected ${expected}, got ${typeOf(found)}` : null
 }
 
-const ARK = 'domain proto required min max minLength maxLength exactLength divisor pattern unit'.split(' ')
+const ARK = new Set('domain proto min max minLength maxLength exactLength divisor pattern unit'.split(' '))
 
-function isArkCode(code: string): boolean {
-  return ARK.includes(code)
+/** A sentence without its first words, where it names a key, and without what it quotes at its end. */
+export function withoutQuotes(message: string): string {
+  const quote = message.indexOf(' (was ')
+  if (quote === -1) return message
+  const start = message.indexOf('must be ')
+  return message.slice(start !== -1 && start < quote ? start : 0, quote)
 }
 
 function told(value: unknown): string {

@@ -1,4 +1,4 @@
-import { wordsFor } from './issue-words.ts'
+import { withoutQuotes, wordsFor } from './issue-words.ts'
 import { type Issue, type JsonSchema, MOST_ISSUES } from './json-values.ts'
 import { quotable } from './redact.ts'
 
@@ -31,7 +31,7 @@ export function issuesOf(reported: readonly Reported[], { value, json, own }: Ab
     const { shown, found } = followed(path, value, names)
     if (own) return { path: shown, message: each.message }
     const ours = wordsFor(each, found)
-    return { path: shown, message: ours ?? masked(String(each.message)) }
+    return { path: shown, message: ours ?? masked(withoutQuotes(String(each.message))) }
   })
   return issues.length > 0 ? issues : [{ path: [], message: 'does not fit the schema' }]
 }

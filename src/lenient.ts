@@ -230,7 +230,8 @@ function scanned(text: string, start: number): Scan {
       continue
     }
     const end = plainEnd(text, at)
-    if (end === -1) return stop(isBegun(text, at) ? 'cut' : 'broken', isBegun(text, at) ? text.length : at)
+    if (isBegun(text, end === -1 ? at : end, end !== -1)) return stop('cut', text.length)
+    if (end === -1) return stop('broken', at)
     at = end
     expecting = 'comma-or-end'
   }
@@ -291,9 +292,10 @@ function plainEnd(text: string, at: number): number {
   return NUMBER.test(text) ? NUMBER.lastIndex : -1
 }
 
-/** Whether the text ends in the middle of a word or before the first digit of a number. */
-function isBegun(text: string, at: number): boolean {
+/** Whether the text ends in the middle of a word, or of a number of which more has to come. */
+function isBegun(text: string, at: number, isNumber: boolean): boolean {
   if (text.length - at >= 'false'.length) return false
   const rest = text.slice(at)
+  if (isNumber) return /^(?:\.|[eE][+-]?)$/.test(rest)
   return rest === '-' || WORDS.some((word) => word.startsWith(rest))
 }

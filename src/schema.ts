@@ -11,10 +11,15 @@ type Result<Output> =
   | { readonly value: Output; readonly issues?: undefined }
   | { readonly issues: readonly Reported[]; readonly value?: unknown }
 
+interface ConverterOptions {
+  readonly target: 'draft-2020-12'
+  readonly libraryOptions?: Record<string, unknown>
+}
+
 /** Says a schema as JSON Schema (https://standardschema.dev/json-schema). */
 interface Converter {
-  readonly input: (options: { readonly target: 'draft-2020-12' }) => Record<string, unknown>
-  readonly output: (options: { readonly target: 'draft-2020-12' }) => Record<string, unknown>
+  readonly input: (options: ConverterOptions) => Record<string, unknown>
+  readonly output: (options: ConverterOptions) => Record<string, unknown>
 }
 
 /**
@@ -135,12 +140,25 @@ function converted(schema: object, standard: Standard, field: string): JsonSchem
   return said(json, field)
 }
 
-function converterOf(schema: object, { jsonSchema }: Standard): (() => unknown) | null {
+function converterOf(schema: object, { jsonSchema, vendor }: Standard): (() => unknown) | null {
   const convert = jsonSchema?.input
-  if (typeof convert === 'function') return () => convert({ target: 'draft-2020-12' })
+  if (typeof convert === 'function') {
+    const strict = vendor === 'arktype' ? { libraryOptions: { fallback: REFUSING } } : {}
+    return () => convert({ target: 'draft-2020-12', ...strict })
+  }
   const own: unknown = Reflect.get(schema, 'toJsonSchema')
   return typeof own === 'function' ? () => Reflect.apply(own, schema, []) : null
 }
+
+/** Left to itself, arktype says of a date that it may be anything. */
+const REFUSING = Object.fromEntries(
+  ['date', 'domain', 'proto'].map((code) => [
+    code,
+    () => {
+      throw new UnusableSchema(`a ${code === 'date' ? 'Date' : 'value'} in it is none that JSON has`)
+    },
+  ]),
+)
 
 const ADVICE: Readonly<Record<string, string>> = {
   zod: 'update zod to 4.2 or later',

@@ -52,7 +52,6 @@ export function strictly(json: JsonSchema, taste: Taste): Strict | null {
 /** A schema is asked for with every call. */
 const answers = new WeakMap<JsonSchema, Map<Taste, Strict | null>>()
 
-/** Cannot be said strictly. */
 class Unsayable extends Error {}
 
 function converted(json: JsonSchema, taste: Taste): Strict | null {
