@@ -20,6 +20,8 @@ import {
   type Walk,
 } from './json-values.ts'
 
+/** Rules within rules, references and variants included. */
+const MOST_RULES = 500
 /** Variants of variants may ask for the same value again and again: an answer of a megabyte needs a tenth of this. */
 const MOST_WORK = 2_000_000
 /**
@@ -32,7 +34,7 @@ const MOST_WORK = 2_000_000
 export function checkerOf(json: unknown, root: unknown = json): (value: unknown) => Checked {
   const rule = compiler(root)(json)
   return (value) => {
-    const walk: Walk = { path: [], issues: [], work: MOST_WORK }
+    const walk: Walk = { path: [], issues: [], work: MOST_WORK, depth: 0 }
     rule(value, walk)
     if (walk.work < 0) return { ok: false, issues: [{ path: [], message: 'takes too long to check' }] }
     return walk.issues.length === 0 ? { ok: true, value } : { ok: false, issues: walk.issues }
@@ -55,7 +57,10 @@ function compiler(root: unknown): Compile {
       walk.work -= 1
       if (walk.work < 0 || walk.issues.length >= MOST_ISSUES) return
       if (walk.path.length > DEEPEST) return note(walk, 'is nested too deep')
+      if (walk.depth > MOST_RULES) return note(walk, 'is ruled by a schema that leads to itself')
+      walk.depth += 1
       for (const each of rules) each(value, walk)
+      walk.depth -= 1
     }
     known.set(schema, rule)
     rules.push(...rulesOf(schema, { root, compile }))

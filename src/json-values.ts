@@ -26,6 +26,8 @@ export interface Walk {
   readonly path: (string | number)[]
   issues: Issue[]
   work: number
+  /** Rules within rules: some lead to themselves without going on in the value. */
+  depth: number
 }
 
 /** A schema that cannot be checked by, in the middle of a sentence. */
@@ -79,13 +81,13 @@ export function valueRules(schema: JsonSchema): readonly Rule[] {
 }
 
 function oneOf(allowed: readonly unknown[]): Rule {
-  const known = new Set(allowed.map((each) => (isPlain(each) ? each : canonical(each))))
+  const plain = new Set(allowed.filter(isPlain))
+  const composite = new Set(allowed.filter((each) => !isPlain(each)).map((each) => canonical(each)))
   const told = allowed.slice(0, MOST_TOLD).map((each) => JSON.stringify(each) ?? 'nothing')
   const more = allowed.length > MOST_TOLD ? ', …' : ''
   const says = `expected ${allowed.length === 1 ? '' : 'one of '}${told.join(', ')}${more}`
-  const composite = allowed.some((each) => !isPlain(each))
   return (value, walk) => {
-    const found = isPlain(value) ? known.has(value) : composite && known.has(canonicalOf(value, walk))
+    const found = isPlain(value) ? plain.has(value) : composite.size > 0 && composite.has(canonicalOf(value, walk))
     if (!found) note(walk, says)
   }
 }
@@ -95,7 +97,7 @@ function isPlain(value: unknown): boolean {
   return typeof value !== 'object' || value === null
 }
 
-/** The same text for the same value, whatever the order of its keys; no string of an enum can be taken for it. */
+/** The same text for the same value, whatever the order of its keys. */
 function canonical(value: unknown, depth = 0): string {
   if (depth > DEEPEST || typeof value !== 'object' || value === null) return JSON.stringify(value) ?? 'nothing'
   if (Array.isArray(value)) return `[${value.map((each) => canonical(each, depth + 1)).join()}]`
