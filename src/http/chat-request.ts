@@ -46,17 +46,12 @@ export function createChatReader({ tasks, providers, task: usual, policy }: Chat
     throw new BadRequest(unknown('task', name, tasks), { status: 404, param: 'model', code: 'model_not_found' })
   }
 
-  function policyOf(models: readonly string[], body: Fields, { places }: Preferences): TaskPolicy {
+  const hosts = new Set(providers.filter((provider) => provider.hosts).map(({ name }) => name))
+
+  function policyOf(models: readonly string[], body: Fields, { places, key }: Preferences): TaskPolicy {
     const elsewhere = isAggregatorsOnly(body)
-    const key = JSON.stringify([
-      models,
-      places.length === 0 ? null : body.provider,
-      elsewhere && 'hosts',
-      places.length > 0 && body.provider !== null && fields(body.provider)?.require_parameters === true
-        ? parametersOf(body)
-        : null,
-    ])
-    const known = policies.get(key)
+    const name = `${elsewhere ? '!' : ''}${models.length === 1 ? models[0] : JSON.stringify(models)} ${key}`
+    const known = policies.get(name)
     if (known !== undefined) return known
     const rules: (ProviderRef | ProviderRule)[] = [...ownPlaces(policy), ...places]
     if (elsewhere) rules.push((offers) => offers.filter(({ offer }) => hosts.has(offer.provider)))
@@ -67,9 +62,8 @@ export function createChatReader({ tasks, providers, task: usual, policy }: Chat
       // As OpenRouter does it: any trouble with one model, a refusal as well, leads to the next.
       ...(models.length > 1 && { fallback: [...(policy?.fallback ?? []), when('refused').nextModel()] }),
     }
-    return keep(policies, MOST_POLICIES, key, made)
+    return keep(policies, MOST_POLICIES, name, made)
   }
-  const hosts = new Set(providers.filter((provider) => provider.hosts).map(({ name }) => name))
 
   return (body: Fields, incoming: Pick<Incoming, 'header' | 'signal'>): AskedChat => {
     checkFields(body)

@@ -30,7 +30,7 @@ export function purposeOf(address: string): Purpose {
 }
 
 /** Usual addresses are cut where they have to be; a parser is asked about those with anything odd in them. */
-const PLAIN = /^https?:\/\/[\w.:[\]-]+(\/[\w/-]*)$/
+const PLAIN = /^https?:\/\/[\w.:-]+(\/[\w/-]*)$/
 
 function pathOf(address: string): string | null {
   const plain = PLAIN.exec(address)?.[1]

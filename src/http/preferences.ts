@@ -19,6 +19,8 @@ export interface Preferences {
   readonly data: DataRule | undefined
   /** The same, where it binds everybody. */
   readonly places: readonly (ProviderRef | ProviderRule)[]
+  /** What these follow from: the same words, the same places. */
+  readonly key: string
   /** The first key that only a policy could follow, so that a task with its own cannot. */
   readonly binding: string | null
 }
@@ -53,7 +55,13 @@ const KEYS: Readonly<Record<string, Expectation>> = {
 /** What OpenRouter looks up at its hosts and nobody tells of a provider's own endpoint. */
 const OF_HOSTS = ['quantizations', 'enforce_distillable_text']
 
-const NONE: Preferences = Object.freeze({ kept: {}, data: undefined, places: Object.freeze([]), binding: null })
+const NONE: Preferences = Object.freeze({
+  kept: {},
+  data: undefined,
+  places: Object.freeze([]),
+  key: '',
+  binding: null,
+})
 
 /** `parameters`: what the request sets, by the names in a model's list of parameters. */
 export function preferencesOf(
@@ -71,6 +79,7 @@ export function preferencesOf(
     kept: others,
     data: training === undefined && retention === undefined ? undefined : { training, retention },
     places,
+    key: places.length === 0 ? '' : JSON.stringify([others, asked.require_parameters === true && about.parameters()]),
     binding: Object.keys(others).find((key) => BINDING.has(key)) ?? null,
   }
 }
