@@ -174,10 +174,11 @@ function objectRules(schema: JsonSchema, { compile }: About): readonly Rule[] {
     })
   }
   if (properties.size > 0 && patterns.length === 0 && others === nothing) {
+    const named = [...properties]
     // The usual object: it is asked for what the schema names, and the rest is not looked at.
     rules.push((value, walk) => {
       if (!isObject(value)) return
-      for (const [key, rule] of properties) if (Object.hasOwn(value, key)) inside(value[key], key, rule, walk)
+      for (const [key, rule] of named) if (Object.hasOwn(value, key)) inside(value[key], key, rule, walk)
     })
   } else if (properties.size > 0 || patterns.length > 0 || others !== nothing) {
     rules.push((value, walk) => {

@@ -1,3 +1,5 @@
+import { isFields } from './fields.ts'
+
 /** Nobody's answer; and what reads it has to hold it several times over. */
 const LARGEST = 8 * 1024 * 1024
 const DEEPEST = 128
@@ -51,8 +53,9 @@ function problemIn(value: unknown, depth: number): 'too-deep' | 'not-json' | nul
     }
     return null
   }
+  if (!isFields(value)) return null
   for (const key in value) {
-    const problem = problemIn(Reflect.get(value, key), depth + 1)
+    const problem = problemIn(value[key], depth + 1)
     if (problem !== null) return problem
   }
   return null

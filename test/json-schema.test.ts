@@ -79,7 +79,7 @@ describe('a JSON Schema', () => {
         expect(own.check(value)).toMatchObject({ ok: schema.safeParse(value).success })
       }),
       // Each schema is made, said and made ready.
-      runs(5),
+      runs(20),
     )
   })
 

@@ -18,7 +18,8 @@ describe('JSON in an answer', () => {
       fc.property(fc.jsonValue(), (value) => {
         expect(readJson(JSON.stringify(value))).toEqual({ value: plain(value), repaired: false })
       }),
-      runs(2),
+      // Answers of some length.
+      runs(10),
     )
   })
 
@@ -31,7 +32,8 @@ describe('JSON in an answer', () => {
           expect(readOf(wrapped)).toEqual(plain(value))
         }
       }),
-      runs(4),
+      // Answers of some length, three times over.
+      runs(20),
     )
   })
 
@@ -81,7 +83,8 @@ describe('JSON in an answer', () => {
         const text = JSON.stringify(value)
         expect(readJson(text.slice(0, 1 + (at % (text.length - 1))))).toEqual({ problem: 'cut' })
       }),
-      runs(2),
+      // Answers of some length.
+      runs(10),
     )
   })
 

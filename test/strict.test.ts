@@ -70,7 +70,7 @@ describe('a schema as strict endpoints take it', () => {
         expect(made.json.type).toBe('object')
       }),
       // Each schema is made and said.
-      runs(5),
+      runs(10),
     )
   })
 
