@@ -1,5 +1,3 @@
-import { createOpenAICompatible } from '@ai-sdk/openai-compatible'
-import { generateObject, generateText, Output, stepCountIs, streamText, tool } from 'ai'
 import {
   type Client,
   classOf,
@@ -12,7 +10,13 @@ import {
   WEATHER,
 } from './client.ts'
 
-function providerAt({ origin, fetch, key }: Entrance) {
+type Sdk = Pick<
+  typeof import('ai'),
+  'generateObject' | 'generateText' | 'Output' | 'stepCountIs' | 'streamText' | 'tool'
+> &
+  Pick<typeof import('@ai-sdk/openai-compatible'), 'createOpenAICompatible'>
+
+function providerAt({ createOpenAICompatible }: Sdk, { origin, fetch, key }: Entrance) {
   return createOpenAICompatible({
     name: 'modelfirst',
     apiKey: key,
@@ -30,7 +34,7 @@ const settings = ({ prompt, signal }: { prompt: string; signal?: AbortSignal }) 
   ...(signal !== undefined && { abortSignal: signal }),
 })
 
-const toolsOf = (weather: (input: { city: string }) => string) => ({
+const toolsOf = ({ tool }: Sdk, weather: (input: { city: string }) => string) => ({
   [WEATHER.name]: tool({
     description: WEATHER.description,
     inputSchema: PLACE,
@@ -48,70 +52,76 @@ const common = {
 }
 
 /** `generateText`, `streamText`, `generateObject`. */
-export const aiSdk: Client = {
-  name: 'the AI SDK',
+export const aiSdk = (sdk: Sdk, version: string): Client => ({
+  name: `ai ${version}`,
   ...common,
   open(entrance): Verbs {
-    const provider = providerAt(entrance)
+    const provider = providerAt(sdk, entrance)
     return {
       async complete(ask) {
-        const { text, usage } = await generateText({ model: provider(ask.model), ...settings(ask) })
+        const { text, usage } = await sdk.generateText({ model: provider(ask.model), ...settings(ask) })
         return { text, tokens: usage.totalTokens }
       },
       async stream(ask, hear) {
-        return heard(streamText({ model: provider(ask.model), ...settings(ask), onError: () => {} }), hear)
+        return heard(sdk.streamText({ model: provider(ask.model), ...settings(ask), onError: () => {} }), hear)
       },
       async forecast(ask, weather) {
-        const tools = toolsOf(weather)
-        const { text, totalUsage } = await generateText({
+        const tools = toolsOf(sdk, weather)
+        const { text, totalUsage } = await sdk.generateText({
           model: provider(ask.model),
           ...settings(ask),
           tools,
-          stopWhen: stepCountIs(5),
+          stopWhen: sdk.stepCountIs(5),
         })
         return { text, tokens: totalUsage.totalTokens }
       },
       async ticket(ask) {
-        const { object } = await generateObject({ model: provider(ask.model), ...settings(ask), schema: TICKET })
+        const { object } = await sdk.generateObject({ model: provider(ask.model), ...settings(ask), schema: TICKET })
         return object
       },
     }
   },
-}
+})
 
 /** `Output.object`, and tools in a stream. */
-export const aiSdkStreams: Client = {
-  name: 'the AI SDK, streams and outputs',
+export const aiSdkStreams = (sdk: Sdk, version: string): Client => ({
+  name: `ai ${version}, streams and outputs`,
   ...common,
   open(entrance): Verbs {
-    const provider = providerAt(entrance)
+    const provider = providerAt(sdk, entrance)
     return {
       async complete(ask) {
-        const { text, usage } = await generateText({ model: provider(ask.model), ...settings(ask) })
+        const { text, usage } = await sdk.generateText({ model: provider(ask.model), ...settings(ask) })
         return { text, tokens: usage.totalTokens }
       },
       async stream(ask, hear) {
-        const given = streamText({ model: provider(ask.model), ...settings(ask), onError: () => {} })
+        const given = sdk.streamText({ model: provider(ask.model), ...settings(ask), onError: () => {} })
         return heard(given, hear)
       },
       async forecast(ask, weather) {
-        const tools = toolsOf(weather)
+        const tools = toolsOf(sdk, weather)
         const model = provider(ask.model)
-        const given = streamText({ model, ...settings(ask), tools, stopWhen: stepCountIs(5), onError: () => {} })
+        const given = sdk.streamText({
+          model,
+          ...settings(ask),
+          tools,
+          stopWhen: sdk.stepCountIs(5),
+          onError: () => {},
+        })
         return heard(given, () => {})
       },
       async ticket(ask) {
-        const { output } = streamText({
+        const { output } = sdk.streamText({
           model: provider(ask.model),
           ...settings(ask),
-          output: Output.object({ schema: TICKET }),
+          output: sdk.Output.object({ schema: TICKET }),
           onError: () => {},
         })
         return await output
       },
     }
   },
-}
+})
 
 /** What failed is a part of this stream, and the text alone does not tell it. */
 async function heard(

@@ -4,8 +4,8 @@ import { type Client, classOf, messageOf, numberIn, readPlace, TICKET_FORMAT, ty
 
 const said = (content: string): ChatCompletionMessageParam[] => [{ role: 'user', content }]
 
-export const groqSdk: Client = {
-  name: 'groq-sdk',
+export const groqSdk = (version: string): Client => ({
+  name: `groq-sdk ${version}`,
   tell: (error) => ({ name: classOf(error), status: numberIn(error, 'status'), message: messageOf(error) }),
   errors: {
     limited: 'RateLimitError',
@@ -61,4 +61,4 @@ export const groqSdk: Client = {
       },
     }
   },
-}
+})

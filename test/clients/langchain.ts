@@ -1,6 +1,5 @@
 import { type BaseMessage, HumanMessage, ToolMessage } from '@langchain/core/messages'
 import { tool } from '@langchain/core/tools'
-import { ChatOpenAI } from '@langchain/openai'
 import {
   type Client,
   classOf,
@@ -13,7 +12,9 @@ import {
   WEATHER,
 } from './client.ts'
 
-function modelAt({ origin, fetch, key }: Entrance, model: string): ChatOpenAI {
+type Sdk = Pick<typeof import('@langchain/openai'), 'ChatOpenAI'>
+
+function modelAt({ ChatOpenAI }: Sdk, { origin, fetch, key }: Entrance, model: string) {
   return new ChatOpenAI({
     model,
     apiKey: key,
@@ -41,18 +42,18 @@ const common = {
 }
 
 /** `invoke`, `stream`, `bindTools`, `withStructuredOutput`. */
-export const langchain: Client = {
-  name: 'LangChain',
+export const langchain = (sdk: Sdk, version: string): Client => ({
+  name: `@langchain/openai ${version}`,
   ...common,
   open(entrance): Verbs {
     return {
       async complete({ model, prompt, signal }) {
-        const message = await modelAt(entrance, model).invoke(prompt, options(signal))
+        const message = await modelAt(sdk, entrance, model).invoke(prompt, options(signal))
         return { text: message.text, tokens: numberIn(message.usage_metadata, 'total_tokens') }
       },
       async stream({ model, prompt, signal }, hear) {
         const answer = { text: '', tokens: undefined as number | undefined }
-        for await (const piece of await modelAt(entrance, model).stream(prompt, options(signal))) {
+        for await (const piece of await modelAt(sdk, entrance, model).stream(prompt, options(signal))) {
           answer.text += piece.text
           if (piece.text !== '') hear(piece.text)
           answer.tokens = numberIn(piece.usage_metadata, 'total_tokens') ?? answer.tokens
@@ -61,7 +62,7 @@ export const langchain: Client = {
       },
       async forecast({ model, prompt, signal }, weather) {
         const given = toolOf(weather)
-        const bound = modelAt(entrance, model).bindTools([given])
+        const bound = modelAt(sdk, entrance, model).bindTools([given])
         const messages: BaseMessage[] = [new HumanMessage(prompt)]
         for (;;) {
           const message = await bound.invoke(messages, options(signal))
@@ -76,8 +77,10 @@ export const langchain: Client = {
         }
       },
       async ticket({ model, prompt, signal }) {
-        return modelAt(entrance, model).withStructuredOutput(TICKET, { name: 'ticket' }).invoke(prompt, options(signal))
+        return modelAt(sdk, entrance, model)
+          .withStructuredOutput(TICKET, { name: 'ticket' })
+          .invoke(prompt, options(signal))
       },
     }
   },
-}
+})

@@ -1,5 +1,3 @@
-import OpenAI from 'openai'
-import { zodFunction, zodResponseFormat } from 'openai/helpers/zod'
 import type { ChatCompletionMessageParam } from 'openai/resources/chat/completions'
 import {
   type Client,
@@ -17,7 +15,10 @@ import {
 
 const said = (content: string): ChatCompletionMessageParam[] => [{ role: 'user', content }]
 
-function clientAt({ origin, fetch, key }: Entrance): OpenAI {
+type Sdk = Pick<typeof import('openai'), 'OpenAI'> &
+  Pick<typeof import('openai/helpers/zod'), 'zodFunction' | 'zodResponseFormat'>
+
+function clientAt({ OpenAI }: Sdk, { origin, fetch, key }: Entrance) {
   return new OpenAI({
     apiKey: key,
     maxRetries: 0,
@@ -38,11 +39,11 @@ const common = {
 }
 
 /** `create` alone, as most programs use it. */
-export const openaiCreate: Client = {
-  name: 'the OpenAI SDK, create',
+export const openaiCreate = (sdk: Sdk, version: string): Client => ({
+  name: `openai ${version}, create`,
   ...common,
   open(entrance): Verbs {
-    const { completions } = clientAt(entrance).chat
+    const { completions } = clientAt(sdk, entrance).chat
     return {
       async complete({ model, prompt, signal }) {
         const { choices, usage } = await completions.create({ model, messages: said(prompt) }, { signal })
@@ -85,14 +86,14 @@ export const openaiCreate: Client = {
       },
     }
   },
-}
+})
 
 /** `.stream()`, `.parse()` with zod, and the tools runner. */
-export const openaiHelpers: Client = {
-  name: 'the OpenAI SDK, its helpers',
+export const openaiHelpers = (sdk: Sdk, version: string): Client => ({
+  name: `openai ${version}, its helpers`,
   ...common,
   open(entrance): Verbs {
-    const { completions } = clientAt(entrance).chat
+    const { completions } = clientAt(sdk, entrance).chat
     return {
       async complete({ model, prompt, signal }) {
         const { choices, usage } = await completions.parse({ model, messages: said(prompt) }, { signal })
@@ -106,18 +107,18 @@ export const openaiHelpers: Client = {
       },
       async forecast({ model, prompt, signal }, weather) {
         const { name, description } = WEATHER
-        const tools = [zodFunction({ name, description, parameters: PLACE, function: weather })]
+        const tools = [sdk.zodFunction({ name, description, parameters: PLACE, function: weather })]
         const runner = completions.runTools({ model, messages: said(prompt), stream: true, tools }, { signal })
         const text = (await runner.finalContent()) ?? ''
         return { text, tokens: (await runner.totalUsage()).total_tokens }
       },
       async ticket({ model, prompt, signal }) {
         const { choices } = await completions.parse(
-          { model, messages: said(prompt), response_format: zodResponseFormat(TICKET, 'ticket') },
+          { model, messages: said(prompt), response_format: sdk.zodResponseFormat(TICKET, 'ticket') },
           { signal },
         )
         return choices[0]?.message.parsed
       },
     }
   },
-}
+})

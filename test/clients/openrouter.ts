@@ -4,8 +4,8 @@ import { type Client, classOf, messageOf, numberIn, readPlace, TICKET_FORMAT, ty
 
 const said = (content: string): ChatMessages[] => [{ role: 'user', content }]
 
-export const openrouterSdk: Client = {
-  name: '@openrouter/sdk',
+export const openrouterSdk = (version: string): Client => ({
+  name: `@openrouter/sdk ${version}`,
   tell: (error) => ({ name: classOf(error), status: numberIn(error, 'statusCode'), message: messageOf(error) }),
   errors: {
     limited: 'TooManyRequestsResponseError',
@@ -67,7 +67,7 @@ export const openrouterSdk: Client = {
       },
     }
   },
-}
+})
 
 function textOf(content: unknown): string {
   return typeof content === 'string' ? content : ''
