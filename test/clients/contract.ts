@@ -23,7 +23,6 @@ const LIMITED = fail(429, { retryAfter: 60 })
 const BEFORE_CONTENT: readonly (readonly [string, Step])[] = [
   ['with a status', LIMITED],
   ['with an error in the stream', errorMidStream('server_error', 0)],
-  ['with a connection that is cut', cutAfter({ chunks: 0 })],
 ]
 
 /** What a client of the protocol can do with the router behind it, wherever they meet. */
