@@ -11,6 +11,7 @@ export default defineConfig({
     alias: [
       { find: /^modelfirst$/, replacement: source('index.ts') },
       { find: /^modelfirst\/openai$/, replacement: source('wires/openai.ts') },
+      { find: /^modelfirst\/http$/, replacement: source('http/http.ts') },
       { find: /^modelfirst\/node$/, replacement: source('node.ts') },
       { find: /^modelfirst\/otel$/, replacement: source('otel.ts') },
       { find: /^modelfirst\/redis$/, replacement: source('stores/redis.ts') },

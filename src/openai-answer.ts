@@ -16,7 +16,9 @@ export const FINISH: Readonly<Record<Finish['reason'], string>> = Object.freeze(
  * they read would rather throw the whole answer away than read one without a count.
  */
 export function usageOf({ tokens, cost, cache, attempts }: UsageRecord, body: unknown): object | null {
-  const { prompt, completion, total, cachedPrompt, cacheWrite, reasoning } = tokens
+  // What an attempt used that failed may be unknown, and with it the sum: then it is the answer's own counts that are told.
+  const answered = tokens.total === null ? attempts.findLast(({ outcome }) => outcome === 'ok') : undefined
+  const { prompt, completion, total, cachedPrompt, cacheWrite, reasoning } = answered?.tokens ?? tokens
   if (prompt === null || completion === null || total === null) return null
   const details = attempts.length === 1 ? costDetails(body) : null
   return {

@@ -89,7 +89,9 @@ function toldKind(
 ): ToldError {
   const { status, type, code } = WORDS[kind]
   const param = code === 'model_not_found' ? 'model' : null
-  return { error: { message, type, param, code }, status, kind, retryAfterMs }
+  // By these words, which are OpenAI's, there are clients that know it and shorten their history.
+  const said = kind === 'context-too-long' ? `${message} (over the maximum context length)` : message
+  return { error: { message: said, type, param, code }, status, kind, retryAfterMs }
 }
 
 /** Each reason for which an offer was left out, as the failure it would have been. */

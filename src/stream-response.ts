@@ -23,8 +23,16 @@ export interface Opening {
 /** Opens a stream of ours for whoever waits for its first content before the first byte of an answer is sent. */
 export const OPEN: unique symbol = Symbol('open')
 
-/** How an error in the middle is told: OpenAI's clients look for it alone, OpenRouter's for a whole chunk with it. */
-export type ErrorsAs = 'openai' | 'openrouter'
+/** What clients look for, by the address they ask. */
+export interface Manner {
+  /** An error's code is its status, and in a stream it comes with a whole chunk: OpenRouter's way. */
+  readonly numbered: boolean
+  /** The usage of a stream also stands where Groq's client reads it. */
+  readonly usageTwice: boolean
+}
+
+/** OpenAI's own. */
+export const PLAIN_MANNER: Manner = Object.freeze({ numbered: false, usageTwice: false })
 
 /** OpenAI's server-sent events from ours: one write for each, pulled as the client reads. */
 export function responseOf(
@@ -35,7 +43,7 @@ export function responseOf(
     readonly init?: ResponseInit | undefined
     /** What was read ahead of the response. */
     readonly first?: StreamEvent | null
-    readonly errorsAs?: ErrorsAs
+    readonly manner?: Manner
   },
 ): Response {
   const { init = {} } = about
@@ -47,9 +55,9 @@ export function responseOf(
 
 function bodyOf(
   events: AsyncIterableIterator<StreamEvent, void>,
-  about: Omit<Opening, 'events'> & { readonly first?: StreamEvent | null; readonly errorsAs?: ErrorsAs },
+  about: Omit<Opening, 'events'> & { readonly first?: StreamEvent | null; readonly manner?: Manner },
 ): ReadableStream<Uint8Array> {
-  const { completion, running, errorsAs = 'openai' } = about
+  const { completion, running, manner = PLAIN_MANNER } = about
   const encoder = new TextEncoder()
   const id = running.id || `chatcmpl-${crypto.randomUUID()}`
   const named = new Set<number>()
@@ -104,10 +112,14 @@ function bodyOf(
   }
   const failed = (error: unknown) => {
     const { error: words, status } = error === BEGUN_ANEW ? BEGUN_ANEW : told(error)
-    if (errorsAs === 'openai') return encoder.encode(`data: ${JSON.stringify({ error: words })}\n\n`)
+    if (!manner.numbered) return encoder.encode(`data: ${JSON.stringify({ error: words })}\n\n`)
     const { message, ...metadata } = words
     const whole = JSON.stringify({ code: status, message, metadata })
     return chunk(`{"index":0,"delta":{"content":""},"finish_reason":"error"}`, `,"error":${whole}`)
+  }
+  const usageFields = (used: object) => {
+    const usage = JSON.stringify(used)
+    return manner.usageTwice ? `,"usage":${usage},"x_groq":{"id":"${id}","usage":${usage}}` : `,"usage":${usage}`
   }
   return new ReadableStream<Uint8Array>(
     {
@@ -119,7 +131,7 @@ function bodyOf(
           if (done) {
             const { usage, raw } = await completion
             const used = usageOf(usage, raw)
-            if (used !== null) controller.enqueue(chunk('', `,"usage":${JSON.stringify(used)}`))
+            if (used !== null) controller.enqueue(chunk('', usageFields(used)))
             controller.enqueue(encoder.encode('data: [DONE]\n\n'))
           } else if (said && value.type === 'restart') {
             // This protocol cannot take back what was said: a client would read two answers as one.

@@ -19,7 +19,10 @@ export function createModelPages(catalog: RouterCatalog, tasks: readonly string[
       const models = catalog.models()
       if (written?.of !== models) {
         const data = [...tasks.map(taskRow), ...models.map(modelRow)]
-        written = { of: models, page: JSON.stringify({ object: 'list', data, total_count: data.length }) }
+        written = {
+          of: models,
+          page: JSON.stringify({ object: 'list', data, total_count: data.length, links: { next: null } }),
+        }
       }
       return written.page
     },
@@ -96,7 +99,6 @@ function row(about: {
       modality: `${input.join('+')}->text`,
       input_modalities: input,
       output_modalities: ['text'],
-      tokenizer: null,
       instruct_type: null,
     },
     pricing: about.pricing ?? pricesOf(null),
@@ -106,6 +108,7 @@ function row(about: {
     default_parameters: null,
     supported_voices: null,
     expiration_date: about.retires ?? null,
+    links: { details: `/models/${id}` },
     ...(about.offers !== undefined && { offers: about.offers }),
   }
 }

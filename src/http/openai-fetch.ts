@@ -5,7 +5,7 @@ import { type ToldError, told } from '../openai-error.ts'
 import { checkOptions, expected } from '../options.ts'
 import type { TaskPolicy } from '../policy.ts'
 import type { Router } from '../router.ts'
-import { type ErrorsAs, OPEN, type Opening, responseOf, type StreamHead } from '../stream-response.ts'
+import { type Manner, OPEN, type Opening, PLAIN_MANNER, responseOf, type StreamHead } from '../stream-response.ts'
 import { BadRequest } from './bad-request.ts'
 import { answerHeaders, chatAnswer, headerText } from './chat-answer.ts'
 import { type AskedChat, createChatReader } from './chat-request.ts'
@@ -51,8 +51,7 @@ export function openaiFetch(router: Router, options: OpenAIFetchOptions = {}): O
 
   async function chat(incoming: Incoming): Promise<Response> {
     const asked = read(await jsonOf(incoming, maxBodyBytes), incoming)
-    if (asked.stream)
-      return streamed(router.stream(asked.task, asked.input, asked.options), asked, errorsAsOf(incoming))
+    if (asked.stream) return streamed(router.stream(asked.task, asked.input, asked.options), asked, mannerOf(incoming))
     const completion = await router.complete(asked.task, asked.input, asked.options)
     return new Response(chatAnswer(completion), { headers: answerHeaders(completion) })
   }
@@ -95,7 +94,7 @@ export function openaiFetch(router: Router, options: OpenAIFetchOptions = {}): O
     } catch (error) {
       const signal = incoming?.signal
       if (signal?.aborted === true) throw signal.reason
-      return failed(error, incoming === null ? 'openai' : errorsAsOf(incoming))
+      return failed(error, incoming === null ? PLAIN_MANNER : mannerOf(incoming))
     }
   }
 }
@@ -124,18 +123,18 @@ function allow(method: string, methods: readonly string[]): void {
   })
 }
 
-/** OpenRouter's own clients ask below its own prefix, and read errors in its own shape. */
-function errorsAsOf({ url }: Incoming): ErrorsAs {
-  return url.includes('/api/v1/') ? 'openrouter' : 'openai'
+/** OpenRouter's and Groq's own clients ask below their own prefixes. */
+export function mannerOf({ url }: { readonly url: string }): Manner {
+  return { numbered: url.includes('/api/v1/'), usageTwice: url.includes('/openai/v1/') }
 }
 
 /** Waits until something can be seen: what fails before that is a status, and no 200 that breaks. */
-async function streamed(stream: CompletionStream, asked: AskedChat, errorsAs: ErrorsAs): Promise<Response> {
+async function streamed(stream: CompletionStream, asked: AskedChat, manner: Manner): Promise<Response> {
   const { events, completion, running } = openingOf(stream, asked)
   const next = await events.next()
   const first = next.done === true ? null : next.value
   const headers = streamHeaders(running, asked)
-  return responseOf(events, { completion, running, first, errorsAs, init: { headers } })
+  return responseOf(events, { completion, running, first, manner, init: { headers } })
 }
 
 function openingOf(stream: CompletionStream & { [OPEN]?: () => Opening }, { input, task }: AskedChat): Opening {
@@ -169,7 +168,7 @@ function streamHeaders({ id, model, provider, host }: StreamHead, { task }: Aske
   return headers
 }
 
-function failed(error: unknown, errorsAs: ErrorsAs): Response {
+function failed(error: unknown, manner: Manner): Response {
   const toldError: ToldError & { readonly headers?: Readonly<Record<string, string>> } =
     error instanceof BadRequest ? { ...error, error: error.error, kind: null, retryAfterMs: null } : told(error)
   const { status, kind, retryAfterMs } = toldError
@@ -185,11 +184,11 @@ function failed(error: unknown, errorsAs: ErrorsAs): Response {
     headers['x-modelfirst-attempts'] = String(usage.attempts.length)
     if (usage.cost.usd !== null) headers['x-modelfirst-cost-usd'] = String(usage.cost.usd)
   }
-  return new Response(errorBody(toldError, errorsAs), { status, headers })
+  return new Response(errorBody(toldError, manner), { status, headers })
 }
 
-function errorBody({ error, status }: ToldError, errorsAs: ErrorsAs): string {
-  if (errorsAs === 'openai') return JSON.stringify({ error })
+function errorBody({ error, status }: ToldError, { numbered }: Manner): string {
+  if (!numbered) return JSON.stringify({ error })
   const { message, ...metadata } = error
   return JSON.stringify({ error: { code: status, message, metadata } })
 }

@@ -148,6 +148,24 @@ describe('a stream', () => {
     ])
   })
 
+  test('tells what the answer used also where nobody knows what a failed attempt before it used', async () => {
+    let asked = 0
+    const upstream = () => {
+      asked += 1
+      return asked === 1 ? events(delta({ role: 'assistant', content: '' })) : whole()
+    }
+    const response = await openOwnDoor({ third: upstream }).ask('https://x.example/openai/v1/chat/completions', {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(ask),
+    })
+    const last = (await chunksOf(response)).at(-1)
+    expect(asked).toBe(2)
+    expect(last).toMatchObject({ usage: { prompt_tokens: 3, total_tokens: 5 } })
+    // Below Groq's own prefix also where its client looks for it.
+    expect(last?.x_groq).toEqual({ id: last?.id, usage: last?.usage })
+  })
+
   test('comes as it comes: each piece is there before the next is sent', async () => {
     let goOn = () => {}
     const held = new Promise<void>((resolve) => {
