@@ -19,6 +19,7 @@ export interface ListenerOptions {
   readonly tokens: TokenCheck
   readonly drain: Drain
   readonly clock: Clock
+  readonly nextTick: (run: () => void) => void
   readonly bodyBytes: number
   readonly stallMs: number
 }
@@ -35,7 +36,7 @@ export interface Listener {
 }
 
 export function createListener(options: ListenerOptions): Listener {
-  const { handler, pages, callers, tokens, drain, clock, bodyBytes, stallMs } = options
+  const { handler, pages, callers, tokens, drain, clock, nextTick, bodyBytes, stallMs } = options
   /** The last answer on each connection: a client that sends ahead is answered in turn. */
   const last = new WeakMap<Duplex, { readonly response: ServerResponse; readonly waiting: number }>()
 
@@ -65,7 +66,7 @@ export function createListener(options: ListenerOptions): Listener {
         if (!response.writableFinished) controller.abort()
       })
       const extra = corsOf(request)
-      const answer = createNodeAnswer({ request, response, clock, stallMs, extra })
+      const answer = createNodeAnswer({ request, response, clock, nextTick, stallMs, extra })
       const { signal } = controller
       // Whatever is wrong in here is one request's trouble, and told without a word about the inside.
       respond({ request, response, answer, expects, signal }).catch(() => {

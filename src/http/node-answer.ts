@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Clock } from '../clock.ts'
+import { createOutflow } from './outflow.ts'
 import type { PlainAnswer } from './refusal.ts'
 
 /** How long, and how much, a refused request may still go on: a client that is cut off in its sending reads no answer. */
@@ -20,34 +21,20 @@ export interface NodeAnswerOptions {
   readonly request: IncomingMessage
   readonly response: ServerResponse
   readonly clock: Clock
+  readonly nextTick: (run: () => void) => void
   /** How long a client may take nothing. */
   readonly stallMs: number
   /** On every answer to this request. */
   readonly extra: readonly (readonly [string, string])[]
 }
 
-export function createNodeAnswer({ request, response, clock, stallMs, extra }: NodeAnswerOptions): NodeAnswer {
+export function createNodeAnswer(options: NodeAnswerOptions): NodeAnswer {
+  const { request, response, clock, nextTick, stallMs, extra } = options
+
   function head(status: number, headers: Iterable<readonly [string, string]>): void {
     response.statusCode = status
     for (const [name, value] of headers) if (!NOT_OURS.has(name)) response.setHeader(name, value)
     for (const [name, value] of extra) response.setHeader(name, value)
-  }
-
-  /** Whether the client took it in time. */
-  function drained(): Promise<boolean> {
-    return new Promise((resolve) => {
-      const end = (taken: boolean) => () => {
-        stop()
-        response.off('drain', onDrain)
-        response.off('close', onClose)
-        resolve(taken)
-      }
-      const onDrain = end(true)
-      const onClose = end(false)
-      const stop = clock.timer(stallMs, onClose)
-      response.on('drain', onDrain)
-      response.on('close', onClose)
-    })
   }
 
   function linger(): void {
@@ -93,18 +80,20 @@ export function createNodeAnswer({ request, response, clock, stallMs, extra }: N
       const leave = () => void reader.cancel().catch(() => {})
       response.once('close', leave)
       head(answer.status, answer.headers)
+      const outflow = createOutflow({ response, clock, nextTick, stallMs })
       try {
         for (;;) {
           const { done, value } = await reader.read()
           if (response.destroyed) return
           if (done) break
-          if (!response.write(value) && !(await drained())) {
+          const taken = outflow.take(value)
+          if (taken !== true && !(await taken)) {
             response.destroy()
             return
           }
         }
         response.off('close', leave)
-        response.end()
+        outflow.end()
       } catch {
         // What was sent already was no whole answer: only a cut connection says so.
         response.destroy()

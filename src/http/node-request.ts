@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http'
+import { joined } from './outflow.ts'
 import { createRefusal, type PlainAnswer } from './refusal.ts'
 
 /** What a request asks for, as its first line says it. */
@@ -93,16 +94,4 @@ function textOf(chunks: readonly Uint8Array[], length: number): string | PlainAn
   } catch {
     return NOT_UTF8
   }
-}
-
-function joined(chunks: readonly Uint8Array[], length: number): Uint8Array {
-  const [only, ...more] = chunks
-  if (only !== undefined && more.length === 0) return only
-  const whole = new Uint8Array(length)
-  let at = 0
-  for (const chunk of chunks) {
-    whole.set(chunk, at)
-    at += chunk.byteLength
-  }
-  return whole
 }

@@ -30,7 +30,7 @@ export async function serveHandler(
   const checked = checkedServeOptions(options)
   const { port, host, tokens, hosts, origins, signal, limits } = checked
   signal?.throwIfAborted()
-  const { http, crypto, lookup } = await nodesModules()
+  const { http, crypto, lookup, nextTick } = await nodesModules()
   const address = await addressOf(host, lookup)
   const loopback = isLoopback(address)
   if (!loopback && tokens.length === 0) {
@@ -62,6 +62,7 @@ export async function serveHandler(
     tokens: createTokenCheck(tokens, crypto),
     drain,
     clock: systemClock,
+    nextTick,
     bodyBytes: limits.bodyBytes,
     stallMs: limits.bodyMs,
   })
@@ -91,12 +92,13 @@ type Lookup = typeof import('node:dns/promises')['lookup']
 /** Only here, so that everything else in this folder runs where there is no Node. */
 async function nodesModules() {
   try {
-    const [http, crypto, dns] = await Promise.all([
+    const [http, crypto, dns, process] = await Promise.all([
       import(/* webpackIgnore: true */ 'node:http'),
       import(/* webpackIgnore: true */ 'node:crypto'),
       import(/* webpackIgnore: true */ 'node:dns/promises'),
+      import(/* webpackIgnore: true */ 'node:process'),
     ])
-    return { http, crypto, lookup: dns.lookup }
+    return { http, crypto, lookup: dns.lookup, nextTick: process.nextTick }
   } catch {
     throw new ConfigError('serve', 'there is no node:http here: export default { fetch: openaiFetch(router) } instead')
   }

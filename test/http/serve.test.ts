@@ -84,7 +84,7 @@ describe('on a port', () => {
     conversation.say(request)
     await conversation.until('{"status":"ok"}')
     conversation.say(request)
-    await conversation.until(/"ok"}[^]*"ok"}/)
+    await conversation.until(/"ok"}[\s\S]*"ok"}/)
     conversation.socket.destroy()
   })
 
@@ -102,7 +102,7 @@ describe('on a port', () => {
       if (received !== undefined) reply(received.response, 200, answerOf(word))
       await conversation.until(word)
     }
-    expect(conversation.text).toMatch(/first[^]*second[^]*third/)
+    expect(conversation.text).toMatch(/first[\s\S]*second[\s\S]*third/)
     conversation.socket.destroy()
   })
 
