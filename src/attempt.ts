@@ -2,6 +2,7 @@ import type { Reading } from './answer.ts'
 import { type AttemptResult, type Call, type Exchange, type Order, openExchange } from './exchange.ts'
 import { type FailureKind, failure } from './failure.ts'
 import type { Trial } from './hedge.ts'
+import { judged } from './judgement.ts'
 import { readError, readText, type WireReply } from './wires/wire.ts'
 
 /** Decoded bytes; what a small compressed bomb becomes counts. */
@@ -23,7 +24,8 @@ export function openAttempt(call: Call, order: Order): Trial {
     // It may have been stopped meanwhile.
     if (result !== null) return
     result = exchange.end(ending)
-    worth = asPlanned(call, result)
+    const planned = asPlanned(call, result)
+    worth = call.demand === null ? planned : await judged(call, planned)
   }
   return {
     order,

@@ -1,3 +1,4 @@
+import type { ChatMessage } from './chat.ts'
 import { type Failure, VERDICTS } from './failure.ts'
 import type { Move } from './fallback.ts'
 import { type Block, LONGEST_WAIT } from './health.ts'
@@ -22,6 +23,8 @@ export interface Tried {
   /** What came of it the last time. */
   readonly failure: Failure
   readonly endedAt: number
+  /** What is said to it so that it mends its answer; `null`: there is none to mend. */
+  readonly mend: readonly ChatMessage[] | null
 }
 
 /** All that the next turn follows from. */
@@ -65,11 +68,17 @@ export function turnByVerdict(situation: Situation): Turn | null {
   const { failed, now, left, tried, blockOf, mayRepeat } = situation
   const { retry, next } = VERDICTS[failed.failure.kind]
   if (next === 'nowhere') return null
-  const again = (once: Tried, at: number): Turn => ({ way: once.way, role: 'retry', because: reasonOf(failed), at })
-  const onward = (way: Way, at: number): Turn => ({ way, role: 'failover', because: reasonOf(failed), at })
+  const again = (once: Tried, at: number): Turn => ({
+    way: once.way,
+    role: repeating(once),
+    because: reasonOf(failed),
+    at,
+  })
+  const onward = (way: Way, at: number): Turn => ({ way, role: onto(way, failed), because: reasonOf(failed), at })
   const fitting = left.filter((way) => fits(way, tried))
   const atOnce = retry === 'first' && failed.times < MOST_TIMES && blockOf(failed.way) === null
-  if (atOnce && mayRepeat(failed.way)) return again(failed, now)
+  // A repair goes to one who is well: it is not the load that retries are held back for.
+  if (atOnce && (failed.mend !== null || mayRepeat(failed.way))) return again(failed, now)
   const open = fitting.find((way) => blockOf(way) === null)
   if (open !== undefined) return onward(open, now)
   // The last candidate is never locked out by its illness.
@@ -93,7 +102,7 @@ export function turnByMove(move: Move, situation: Situation): Turn | 'stop' | nu
   const onward = (ways: readonly Way[]): Turn | null => {
     const way = ways.find((each) => isOpenAt(each, at, situation) && hasRoom(each, situation.tried))
     if (way === undefined || at > situation.latest) return null
-    return { way, role: 'failover', because: `${reasonOf(failed)}; by a rule`, at }
+    return { way, role: onto(way, failed), because: `${reasonOf(failed)}; by a rule`, at }
   }
   switch (move.move) {
     case 'next':
@@ -110,14 +119,16 @@ export function turnByMove(move: Move, situation: Situation): Turn | 'stop' | nu
 /** A rule that says to wait is obeyed even where another way is open; a closed gate is waited for by all. */
 function retryByMove(afterMs: number | undefined, situation: Situation): Turn | null {
   const { failed, now, latest, random, mayRepeat } = situation
-  if (!mayRepeat(failed.way)) return null
+  if (failed.mend === null && !mayRepeat(failed.way)) return null
   const own =
     VERDICTS[failed.failure.kind].retry === 'first' ? 0 : pauseOf(failed.failure, { times: failed.times, random })
   const pause = afterMs === undefined ? own : Math.max(afterMs, failed.failure.retryAfterMs ?? 0)
   const [open] = whenOpen(failed.way, situation)
   if (pause === null || open === undefined) return null
   const at = Math.max(now + pause, open)
-  return at > latest ? null : { way: failed.way, role: 'retry', because: `${reasonOf(failed)}; by a rule`, at }
+  return at > latest
+    ? null
+    : { way: failed.way, role: repeating(failed), because: `${reasonOf(failed)}; by a rule`, at }
 }
 
 /** What the plan has under that name already is taken from there; what was tried is not tried again this way. */
@@ -176,6 +187,18 @@ function hasRoom({ offer }: Way, tried: readonly Tried[]): boolean {
     if (failure.kind !== 'context-too-long') return true
     return offer.context === null || way.offer.context === null || offer.context > way.offer.context
   })
+}
+
+/** Whoever has answered, though not as it was asked, is told what to mend; all others are asked the same again. */
+function repeating({ mend }: Tried): Role {
+  return mend === null ? 'retry' : 'repair'
+}
+
+/** Another model because of what the first has said, and not because nobody could ask it. */
+function onto({ step }: Way, { way: before, failure }: Tried): Role {
+  const { kind } = failure
+  const isJudged = kind === 'bad-output' || kind === 'below-bar'
+  return isJudged && step.model !== before.step.model ? 'escalation' : 'failover'
 }
 
 function reasonOf({ way, failure }: Tried): string {

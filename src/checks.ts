@@ -33,6 +33,9 @@ const CALL: Readonly<Record<string, Expectation>> = {
   limits: AN_OBJECT,
   data: AN_OBJECT,
   metadata: expected('an object of strings', isMetadata),
+  // What these have to be is looked at where they are made ready.
+  schema: expected('a schema such as z.object({…})', () => true),
+  tools: expected('a list such as [tool({…})]', () => true),
 }
 
 export function checkedOptions<T extends object>(options: T): T {

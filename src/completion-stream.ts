@@ -1,21 +1,35 @@
+import type { ToolCall } from './chat.ts'
 import type { Completion } from './completion.ts'
 import { ConfigError } from './errors.ts'
 import type { StreamEvent } from './glue.ts'
+import { createPartial } from './partial.ts'
 import { type Begun, produce, type Running } from './stream.ts'
-import { responseOf } from './stream-response.ts'
+import { OPEN, type Opening, responseOf } from './stream-response.ts'
+
+/** As far as it has come: what is missing may still come, and a text may go on. */
+export type Partially<Data> = Data extends readonly (infer Each)[]
+  ? readonly Partially<Each>[]
+  : Data extends object
+    ? { readonly [Key in keyof Data]?: Partially<Data[Key]> }
+    : Data
 
 /** An answer as it comes: read it once, as events, as text, or as a response. */
-export interface CompletionStream extends AsyncIterable<StreamEvent> {
+export interface CompletionStream<Data = unknown, Call extends ToolCall = ToolCall> extends AsyncIterable<StreamEvent> {
   /**
    * The text alone. It has no way to say that all is void and begins anew, so a stream that breaks fails here even where
    * the policy says `restart`.
    */
   readonly text: AsyncIterable<string>
   /**
+   * The answer in its shape as far as it has come, each time that more of it is known. Only the last one is checked, and
+   * that is in the completion. Without a schema, any JSON.
+   */
+  readonly partial: AsyncIterable<Partially<Data>>
+  /**
    * The whole, with its usage; also after the loop was left early, then with what there was. When nobody reads the
    * stream, asking for this does.
    */
-  readonly completion: Promise<Completion>
+  readonly completion: Promise<Completion<Data, Call>>
   /** A web `Response`: OpenAI's events, each written as it comes. */
   toResponse(init?: ResponseInit): Response
 }
@@ -27,7 +41,11 @@ export function createStream(
 ): CompletionStream {
   const running: Running = {
     linear: false,
+    id: '',
     model: '',
+    provider: '',
+    host: null,
+    restore: (value) => value,
     created: 0,
     stopped: false,
     stop: () => {},
@@ -115,6 +133,8 @@ export function createStream(
   const stream = {
     [Symbol.asyncIterator]: () => claim('events', all),
     text: Object.freeze({ [Symbol.asyncIterator]: () => claim('text', textOf) }),
+    partial: Object.freeze({ [Symbol.asyncIterator]: () => claim('partial', partially(running)) }),
+    [OPEN]: (): Opening => ({ events: claim('a response', all), completion, running }),
     toResponse: (init?: ResponseInit) => responseOf(claim('a response', all), { completion, running, init }),
     [WHOLE]() {
       if (reader === null && !drained) {
@@ -141,6 +161,19 @@ const STREAM: Pick<CompletionStream, 'completion'> & ThisType<{ [WHOLE](): Promi
 type Batch = readonly StreamEvent[]
 
 const all = (batch: Batch) => batch
+
+/** What begins anew is begun anew here as well; several pieces that came together are one step. */
+function partially(running: Running): (batch: Batch) => readonly unknown[] {
+  let growing = createPartial()
+  return (batch) => {
+    let changed = false
+    for (const event of batch) {
+      if (event.type === 'restart') growing = createPartial()
+      else if (event.type === 'text-delta') changed = growing.feed(event.text) || changed
+    }
+    return changed ? [running.restore(growing.value)] : []
+  }
+}
 
 /** What came with the same bytes is one piece: in text alone nobody can tell. */
 function textOf(batch: Batch): readonly string[] {

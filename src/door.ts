@@ -1,6 +1,7 @@
 import {
   AbortError,
   AttemptsFailedError,
+  BadOutputError,
   BudgetError,
   NoRouteError,
   type PartialAnswer,
@@ -36,6 +37,11 @@ export function errorOf({ call, plan, outcome, usage, partial = null }: Ending):
   }
   const where = last === null ? '' : `${last.way.step.model} at ${last.way.step.provider}${hostOf(last.record.host)}: `
   const why = failure === null ? kind : sentence(failure)
+  if (kind === 'bad-output' && (partial === null || last?.issues !== undefined)) {
+    const seen = partial === null ? '' : `, although ${partial.text.length} characters had been seen`
+    const message = `${task} failed after ${times(attempts.length)}${seen}: ${where}${why}`
+    return new BadOutputError(message, { ...parts, issues: last?.issues ?? [], text: last?.answer?.text ?? '' })
+  }
   if (partial !== null) {
     const message = `${task} broke off after ${partial.text.length} characters: ${where}${why}`
     return new StreamBroken(message, { ...parts, partial })

@@ -1,5 +1,6 @@
 import type { ToolCall } from './chat.ts'
 import { type FailureKind, VERDICTS } from './failure.ts'
+import type { Issue } from './json-values.ts'
 import type { Plan, Rejection } from './plan.ts'
 import { oneLine } from './redact.ts'
 import type { AttemptRecord, UsageRecord } from './usage.ts'
@@ -103,6 +104,28 @@ export class AttemptsFailedError extends RouterError {
   }
 }
 
+/** An answer came that does not have the shape that was asked for: `issues` says where, and what was expected there. */
+export class BadOutputError extends AttemptsFailedError {
+  override readonly name: string = 'BadOutputError'
+  readonly issues: readonly Issue[]
+  /** As the model wrote it. Not listed among the error's fields: it is the answer, and errors are logged. */
+  declare readonly text: string
+
+  constructor(message: string, parts: RouterErrorParts & { readonly issues: readonly Issue[]; readonly text: string }) {
+    super(message, parts)
+    this.issues = Object.freeze([...parts.issues])
+    Object.defineProperty(this, 'text', { value: parts.text, enumerable: false })
+  }
+
+  static override is(value: unknown): value is BadOutputError {
+    return isBranded(value, 'BadOutputError')
+  }
+
+  override toJSON(): object {
+    return { ...super.toJSON(), issues: this.issues }
+  }
+}
+
 /** As much of an answer as was seen before it broke off. */
 export interface PartialAnswer {
   readonly text: string
@@ -181,6 +204,7 @@ const BRANDS = new Map<object, string>([
   [ConfigError.prototype, 'ConfigError'],
   [NoRouteError.prototype, 'NoRouteError'],
   [AttemptsFailedError.prototype, 'AttemptsFailedError'],
+  [BadOutputError.prototype, 'BadOutputError'],
   [StreamBroken.prototype, 'StreamBroken'],
   [BudgetError.prototype, 'BudgetError'],
   [AbortError.prototype, 'AbortError'],

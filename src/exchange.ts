@@ -1,9 +1,10 @@
 import type { Answer, HeaderReader } from './answer.ts'
 import { billing, mostCompletion, mostPrompt, NOTHING_KNOWN, pricesOf } from './billing.ts'
 import type { Cancellation } from './cancellation.ts'
-import type { ChatRequest } from './chat.ts'
+import type { ChatMessage, ChatRequest } from './chat.ts'
 import type { Clock } from './clock.ts'
 import { costOf } from './cost.ts'
+import type { Demand } from './demand.ts'
 import type { Target } from './dialects/dialect.ts'
 import { told } from './disclosure.ts'
 import { type Failure, type FailureKind, failure, kindOfStatus } from './failure.ts'
@@ -13,9 +14,11 @@ import type { Cost } from './money.ts'
 import { isWorthWriting } from './pin.ts'
 import type { Policy } from './policy.ts'
 import { retryAfter } from './retry-after.ts'
+import type { Issue } from './schema.ts'
 import type { Session } from './session.ts'
 import type { Settings } from './settings.ts'
 import { EventTooLarge } from './sse.ts'
+import { unwrapped } from './structured.ts'
 import { dearestOf, tariffOf } from './tariffs.ts'
 import { type AttemptRecord, costRecord, NO_NOTES, NO_TOKENS, type Phase, type Role, UNKNOWN_TOKENS } from './usage.ts'
 import type { Way } from './way.ts'
@@ -39,6 +42,8 @@ export interface Call {
   readonly utcMinutes: number
   readonly cancellation: Cancellation
   readonly session: Session | null
+  /** What an answer has to be; `null`: whole, and no more. */
+  readonly demand: Demand | null
   /** Why an answer is not taken, which came from elsewhere than was planned; `null`: every answer is. */
   readonly refuses:
     | ((
@@ -73,6 +78,12 @@ export interface AttemptResult {
   readonly headers: HeaderReader | null
   /** What of the history was left out or given another form, in words. */
   readonly dropped: readonly string[]
+  /** As the schema has it. Left out: there is none. */
+  readonly data?: unknown
+  /** What does not fit the schema. */
+  readonly issues?: readonly Issue[]
+  /** What is said to the same model next, so that it mends its answer. */
+  readonly mend?: readonly ChatMessage[]
 }
 
 /** One exchange on its way: its clock, its way to be given up, and at the end its record. */
@@ -195,6 +206,7 @@ export function openExchange(call: Call, order: Order): Exchange {
         avoided: way.ranked.avoided,
         session: call.session?.hash ?? null,
         marks: marks(),
+        strict: way.form?.kind === 'schema',
         data: call.policy.data,
         dearest: isCapped ? dearestOf(offer) : null,
       }
@@ -257,7 +269,8 @@ export function openExchange(call: Call, order: Order): Exchange {
     end(ending) {
       stopTimer()
       forget()
-      const { answer, body } = ending
+      const { body } = ending
+      const answer = ending.answer === null ? null : unwrapped(ending.answer, way.form)
       const status = reply?.status ?? null
       const failed =
         ending.failure === null

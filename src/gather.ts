@@ -20,7 +20,10 @@ import { NO_SESSION, type SessionFacts } from './stickiness.ts'
 import { type Tool, type Toolbox, toolboxOf } from './tools.ts'
 import { offerKey } from './way.ts'
 
-export interface CallOptions<S extends Schema | undefined = Schema | undefined, Tools extends readonly Tool[] = readonly Tool[]> {
+export interface CallOptions<
+  S extends Schema | undefined = Schema | undefined,
+  Tools extends readonly Tool[] = readonly Tool[],
+> {
   /** Keeps a conversation where its prompt cache is warm. Any string; only a keyed hash of it is kept. */
   readonly session?: string | undefined
   readonly signal?: AbortSignal | undefined
@@ -38,6 +41,8 @@ export interface CallOptions<S extends Schema | undefined = Schema | undefined, 
 
 /** Where a call's facts come from. */
 export interface Sources {
+  /** The answer comes in pieces. */
+  readonly streams: boolean
   readonly providers: readonly Provider[]
   readonly catalog: Catalog
   readonly sessions: Sessions
@@ -64,12 +69,7 @@ export interface Gathered {
 }
 
 /** All that a call reads is read here, so that planning can be pure. */
-export async function gather(
-  own: Policy,
-  input: Input,
-  given: CallOptions,
-  sources: Sources & { readonly streams: boolean },
-): Promise<Gathered> {
+export async function gather(own: Policy, input: Input, given: CallOptions, sources: Sources): Promise<Gathered> {
   const { providers, clock, sessions, health, defaults } = sources
   const policy = tightened(own, checkedCall(given))
   const demand = demandOf(policy, given)

@@ -11,12 +11,14 @@ export type {
   ToolCall,
 } from './chat.ts'
 export type { Clock, Moment } from './clock.ts'
-export type { Completion } from './completion.ts'
-export type { CompletionStream } from './completion-stream.ts'
+export type { Completion, Draft } from './completion.ts'
+export type { CompletionStream, Partially } from './completion-stream.ts'
+export type { Accept } from './demand.ts'
 export type { DataRule } from './dialects/dialect.ts'
 export {
   AbortError,
   AttemptsFailedError,
+  BadOutputError,
   BudgetError,
   ConfigError,
   NoRouteError,
@@ -60,6 +62,8 @@ export {
 } from './provider-rule.ts'
 export type { ReconcileOptions } from './reconcile.ts'
 export { type BoundSession, createRouter, type Router, type RouterOptions } from './router.ts'
+export type { RunUsage } from './run-usage.ts'
+export { type DataOf, type GivenOf, type Issue, type JsonSchema, jsonSchema, type Schema } from './schema.ts'
 export type { Sink } from './sinks.ts'
 export type { SpendingBudget } from './spending.ts'
 export { type SessionHistory, type SessionPlace, type SessionRule, whilePaying, whileWarm } from './stay.ts'
@@ -68,12 +72,15 @@ export { keyvStore } from './stores/keyv.ts'
 export { type MemoryStore, memoryStore } from './stores/memory.ts'
 export type { Store } from './stores/store.ts'
 export type { Percentiles, TallyRow } from './tally.ts'
+export { type Run, type RunOptions, runOf, type StoppedRun } from './tool-loop.ts'
+export { type CallOf, type Tool, type ToolContext, type TypedCall, tool } from './tools.ts'
 export type {
   Alternative,
   AttemptRecord,
   CacheRecord,
   CostRecord,
   Drift,
+  Escalation,
   Tokens,
   UsageFlag,
   UsageRecord,

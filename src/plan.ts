@@ -30,6 +30,9 @@ export interface UsdInterval {
   readonly high: number | null
 }
 
+/** How an offer is asked for a shape: by a strict schema, by JSON mode, by a tool that takes it, or in words alone. */
+export type FormKind = 'schema' | 'json' | 'tool' | 'text'
+
 /** One request the plan would send, and why it stands where it stands. */
 export interface Step {
   readonly model: string
@@ -42,6 +45,8 @@ export interface Step {
   readonly wireModel: string
   readonly because: readonly string[]
   readonly estimate: { readonly usd: UsdInterval; readonly cachedTokens: number }
+  /** How a shape is asked for there; left out: none is. */
+  readonly form?: FormKind
 }
 
 /** The frozen, ranked list of what to try. `complete()` runs exactly this. */

@@ -1,13 +1,16 @@
 import { type Catalog, type Model, type Offer, parseReference } from './catalog.ts'
 import { asksOthers, type Needs, type RequestSettings } from './chat.ts'
 import { type HealthView, LONGEST_WAIT, wholeMs } from './health.ts'
+import type { Ability } from './listing.ts'
 import type { Facts, ModelChoice } from './model-rule.ts'
 import { fromUsd, toUsd } from './money.ts'
 import { freezePlan, type Plan, type Rejection, type RejectionCode, type Step, type UsdInterval } from './plan.ts'
 import type { Policy } from './policy.ts'
 import { type Provider, satisfies } from './provider.ts'
 import type { RankedOffer } from './provider-rule.ts'
+import type { Shape } from './schema.ts'
 import { NO_SESSION, type SessionFacts, withSession } from './stickiness.ts'
+import { type Form, formOf } from './structured.ts'
 import { type Way, wayOf } from './way.ts'
 
 /** Everything a plan follows from. */
@@ -18,6 +21,10 @@ export interface Planning {
   /** The same with a candidate's own settings, which may need other things. */
   factsWith(candidate: RequestSettings): Facts
   readonly session: SessionFacts
+  /** What the answer has to look like. */
+  readonly shape: Shape | null
+  /** It comes in pieces. */
+  readonly streams: boolean
   /** What speaks against offers now; `null`: nothing does. */
   readonly health: HealthView | null
 }
@@ -105,7 +112,7 @@ function addWays(
   { offers, model, problem }: Candidates,
   { planning, rejected, late, ways }: { planning: Planning; rejected: Rejection[]; late: Way[]; ways: Way[] },
 ): string | null {
-  const { policy, providers, health } = planning
+  const { policy, providers, health, shape, streams } = planning
   const facts = choice.request === undefined ? planning.facts : planning.factsWith(choice.request)
   let successor: string | null = null
   const allowed: RankedOffer[] = []
@@ -136,7 +143,8 @@ function addWays(
       rejected.push({ model, provider: provider.name, code: 'lacks:hosts', because: 'it has no hosts to choose from' })
       continue
     }
-    const way = wayOf(place, { provider, choice, facts })
+    const form = shape === null ? null : formAt(place.offer, provider, { shape, streams, withTools: facts.needs.tools })
+    const way = wayOf(place, { provider, choice, facts, form })
     const block = health?.blockOf(way.step) ?? null
     if (health === null || block === null) {
       ways.push(way)
@@ -152,6 +160,24 @@ function addWays(
     }
   }
   return successor
+}
+
+/** What nobody knows the abilities of is asked in words, which everybody takes. */
+function formAt(
+  { abilities, wireModel }: Offer,
+  { dialect }: Provider,
+  { shape, streams, withTools }: { shape: Shape; streams: boolean; withTools: boolean },
+): Form {
+  const { formatWithTools, schemaWithStream } = dialect.supports
+  const takes = (ability: Ability) => abilities?.has(ability) === true
+  const takesSchema = takes('schema') && (schemaWithStream || !streams)
+  return formOf(shape, {
+    taste: takesSchema ? dialect.taste(wireModel) : null,
+    json: takes('json') || takes('schema'),
+    tools: takes('tools'),
+    withTools,
+    formatWithTools,
+  })
 }
 
 /** What a rule may choose from: the models that can be had under this policy, each with the offers it may use. */

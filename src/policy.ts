@@ -1,4 +1,5 @@
 import type { RequestSettings } from './chat.ts'
+import type { Accept } from './demand.ts'
 import type { DataRule } from './dialects/dialect.ts'
 import { ConfigError } from './errors.ts'
 import type { FallbackRule } from './fallback.ts'
@@ -6,6 +7,7 @@ import { fields } from './fields.ts'
 import { guardedModels, type ModelRef, type ModelRule, modelRuleOf } from './model-rule.ts'
 import { checkOptions, type Expectation, expected, kindOf, plainly, unknown } from './options.ts'
 import { type ProviderRef, type ProviderRule, providerRuleOf } from './provider-rule.ts'
+import { type DataOf, type Schema, type Shape, shapeOf } from './schema.ts'
 import { ruledPlace, type SessionRule, whilePaying } from './stay.ts'
 
 /** What one call may use, over all its attempts together. */
@@ -87,9 +89,24 @@ export interface TaskPolicy<Model = ModelRef, Place = ProviderRef> {
   readonly drift?: DriftPolicy | DriftPolicy['model'] | undefined
   /** What to do when a stream breaks after its first content; default `fail`. */
   readonly onBroken?: OnBroken | undefined
+  /**
+   * The answer's shape, which `completion.data` has: zod or any other Standard Schema. Each model is asked for it in the
+   * strictest way that it takes, and each answer is checked here. One that does not fit is sent back once to be mended;
+   * then the next model is asked.
+   */
+  readonly schema?: Schema | undefined
+  /** The bar: an answer that it does not take goes to the next model. The smallest model comes first, then. */
+  readonly accept?: Accept | undefined
   /** Settings for every request of the task: temperature, max_tokens, reasoning and so on. */
   readonly request?: RequestSettings | undefined
 }
+
+/** What the answers of a task are: as its schema gives them, `null` without one. */
+export type DataIn<Given> = Given extends { readonly schema: infer S extends Schema }
+  ? DataOf<S>
+  : 'schema' extends keyof Given
+    ? unknown
+    : null
 
 /** A policy made ready: checked once, asked often. */
 export interface Policy {
@@ -112,6 +129,8 @@ export interface Policy {
   readonly hedge: { readonly afterMs: number | 'p95'; readonly maxExtraUsd: number | null } | null
   readonly drift: Readonly<Record<keyof DriftPolicy, 'accept' | 'warn' | 'reject'>>
   readonly onBroken: OnBroken
+  readonly shape: Shape | null
+  readonly accept: Accept | null
   readonly request: RequestSettings
 }
 
@@ -193,6 +212,9 @@ const POLICY: Readonly<Record<keyof TaskPolicy, Expectation>> = {
     ['fail', 'restart', 'continue'].includes(String(value)),
   ),
   request: REFERENCE.request ?? MODEL,
+  // What a schema has to be is looked at where it is made ready.
+  schema: expected('a schema such as z.object({…})', () => true),
+  accept: expected('a function of the answer', (value) => typeof value === 'function'),
 }
 
 function checkPolicy(given: unknown, field: string): asserts given is TaskPolicy {
@@ -280,6 +302,8 @@ export function policyOf(given: unknown, about: { task: string; field: string; p
     hedge: hedgeOf(policy.hedge),
     drift: driftPolicyOf(policy.drift),
     onBroken: policy.onBroken ?? 'fail',
+    shape: policy.schema === undefined ? null : shapeOf(policy.schema, `${field}.schema`),
+    accept: policy.accept ?? null,
     request: policy.request ?? {},
   })
 }

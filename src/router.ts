@@ -1,43 +1,35 @@
-import { openAttempt } from './attempt.ts'
 import { createBooks } from './books.ts'
+import { createCalls } from './calls.ts'
 import { createCancellation } from './cancellation.ts'
 import { type Catalog, createCatalog } from './catalog.ts'
 import type { Input, RequestSettings } from './chat.ts'
-import { checkedOptions, checkedProviders, checkedReach, checkedSession } from './checks.ts'
+import { checkedOptions, checkedProviders, checkedSession } from './checks.ts'
 import { type Clock, isoTime, systemClock, systemRandom } from './clock.ts'
-import { type Completion, completionOf } from './completion.ts'
-import { type CompletionStream, createStream } from './completion-stream.ts'
+import type { Completion } from './completion.ts'
+import type { CompletionStream } from './completion-stream.ts'
 import type { DataRule } from './dialects/dialect.ts'
-import { errorOf } from './door.ts'
-import { refusalsOf } from './drift.ts'
-import { ConfigError } from './errors.ts'
 import { createEvents, type Listener } from './events.ts'
-import type { Call, Order } from './exchange.ts'
-import { type CallOptions, gather, type Sources } from './gather.ts'
+import type { CallOptions } from './gather.ts'
 import { createHealth, type HealthReport } from './health.ts'
-import { lateAfter } from './hedge.ts'
 import { createKeeping } from './keeping.ts'
 import type { CheckedTasks, ModelOf, PlaceOf } from './known.ts'
 import { createLedger, type Ledger, type LedgerOptions } from './ledger.ts'
-import { kindOf, unknown } from './options.ts'
 import { createPaces } from './pace.ts'
 import { type SessionStanding, standingOf } from './pin.ts'
 import type { Plan } from './plan.ts'
-import { makePlan, type Planned, waysTo } from './planner.ts'
-import { type Limits, type Policy, policyOf, type TaskPolicy, tightened } from './policy.ts'
+import { createPolicies } from './policies.ts'
+import type { DataIn, Limits, TaskPolicy } from './policy.ts'
 import type { Provider } from './provider.ts'
 import type { ReconcileOptions } from './reconcile.ts'
 import { type Refreshed, type RefreshOptions, refresh } from './refresh.ts'
-import { repin } from './repin.ts'
-import { run } from './runner.ts'
-import { recordOf } from './settle.ts'
+import type { DataOf, Schema } from './schema.ts'
 import type { Sink } from './sinks.ts'
 import { checkedBudgets, type SpendingBudget } from './spending.ts'
 import { type CatalogOptions, stock } from './stock.ts'
 import type { Store } from './stores/store.ts'
-import type { AttemptRecord, UsageRecord } from './usage.ts'
-import { createWalk, type Outcome } from './walk.ts'
-import { offerKey, type Way } from './way.ts'
+import { createToolLoop, type Run, type RunOptions } from './tool-loop.ts'
+import type { CallOf, Tool } from './tools.ts'
+import type { UsageRecord } from './usage.ts'
 
 export interface RouterOptions<Providers extends readonly Provider[], Tasks> {
   /** Default: every built-in provider whose key is in the environment. Their order is the default preference. */
@@ -77,13 +69,15 @@ export interface RouterCatalog extends Catalog {
   refresh(options?: RefreshOptions): Promise<Refreshed>
 }
 
-/** A conversation: the router's verbs, bound to it. */
-export interface BoundSession<Task extends string = string> extends Pick<Router<Task>, 'complete' | 'stream' | 'plan'> {
-  /** Where a task of it is at home, and what caching has come to; `null`: nowhere yet. */
-  standing(task: Task | TaskPolicy): Promise<SessionStanding | null>
-}
+type Known<Task extends string> = Readonly<Record<Task, unknown>>
 
-export interface Router<Task extends string = string> {
+/** What a call gives: by its own schema, by its task's, or by that of the policy in the task's place. */
+type DataAt<Asked, S, Task extends string, Data extends Known<Task>> = S extends Schema
+  ? DataOf<S>
+  : Data[Extract<Asked, string> & Task] | DataIn<Exclude<Asked, string>>
+
+/** What can be asked of a router, and of a session. */
+export interface Asking<Task extends string = string, Data extends Known<Task> = Known<Task>> {
   /**
    * Asks for an answer: the policy's best way first, the next when it fails.
    *
@@ -92,7 +86,15 @@ export interface Router<Task extends string = string> {
    * const { text, usage } = await router.complete('tag', 'Tag this ticket: …')
    * ```
    */
-  complete(task: Task | TaskPolicy, input: Input, options?: CallOptions): Promise<Completion>
+  complete<
+    const Asked extends Task | TaskPolicy,
+    S extends Schema | undefined = undefined,
+    const Tools extends readonly Tool[] = readonly Tool[],
+  >(
+    task: Asked,
+    input: Input,
+    options?: CallOptions<S, Tools>,
+  ): Promise<Completion<DataAt<Asked, S, Task, Data>, CallOf<Tools>>>
   /**
    * The same, as it comes. Nothing is sent before it is read.
    *
@@ -101,11 +103,47 @@ export interface Router<Task extends string = string> {
    * for await (const text of router.stream('reply', messages).text) process.stdout.write(text)
    * ```
    */
-  stream(task: Task | TaskPolicy, input: Input, options?: CallOptions): CompletionStream
+  stream<
+    const Asked extends Task | TaskPolicy,
+    S extends Schema | undefined = undefined,
+    const Tools extends readonly Tool[] = readonly Tool[],
+  >(
+    task: Asked,
+    input: Input,
+    options?: CallOptions<S, Tools>,
+  ): CompletionStream<DataAt<Asked, S, Task, Data>, CallOf<Tools>>
+  /**
+   * Asks, runs the tools that are called, each once, and asks again with what they gave, until there is an answer.
+   *
+   * @example
+   * ```ts
+   * const { text, usage } = await router.run('reply', 'Where is my parcel?', { tools: [findParcel] })
+   * ```
+   */
+  run<
+    const Asked extends Task | TaskPolicy,
+    const Tools extends readonly Tool[],
+    S extends Schema | undefined = undefined,
+  >(task: Asked, input: Input, options: RunOptions<S, Tools>): Promise<Run<DataAt<Asked, S, Task, Data>, Tools>>
   /** What `complete` would do, and why, without sending anything. */
   plan(task: Task | TaskPolicy, input: Input, options?: CallOptions): Promise<Plan>
+}
+
+/** A conversation: the router's verbs, bound to it. */
+export interface BoundSession<Task extends string = string, Data extends Known<Task> = Known<Task>>
+  extends Asking<Task, Data> {
+  /** Where a task of it is at home, and what caching has come to; `null`: nowhere yet. */
+  standing(task: Task | TaskPolicy): Promise<SessionStanding | null>
+}
+
+export interface Router<Task extends string = string, Data extends Known<Task> = Known<Task>>
+  extends Asking<Task, Data> {
+  /** Their names. */
+  readonly tasks: readonly Task[]
+  /** In order of preference; `hosts`: it passes calls on to others. */
+  readonly providers: readonly { readonly name: string; readonly hosts: boolean }[]
   /** The same verbs, bound to a session. */
-  session(id: string, options?: CallOptions): BoundSession<Task>
+  session(id: string, options?: CallOptions): BoundSession<Task, Data>
   readonly catalog: RouterCatalog
   readonly ledger: Ledger
   /**
@@ -122,6 +160,13 @@ export interface Router<Task extends string = string> {
   close(): Promise<void>
 }
 
+/** What a router does, whatever its tasks are: which data belongs to which task is a matter of types alone. */
+interface Verbs extends Pick<Router, 'plan'> {
+  complete(task: string | TaskPolicy, input: Input, options?: CallOptions): Promise<Completion>
+  stream(task: string | TaskPolicy, input: Input, options?: CallOptions): CompletionStream
+  run(task: string | TaskPolicy, input: Input, options: RunOptions): Promise<Run>
+}
+
 /**
  * One client over all your providers.
  *
@@ -136,160 +181,39 @@ export interface Router<Task extends string = string> {
 export function createRouter<
   const Providers extends readonly Provider[],
   const Tasks extends Readonly<Record<string, TaskPolicy<ModelOf<Providers[number]>, PlaceOf<Providers[number]>>>>,
->(options: RouterOptions<Providers, Tasks>): Router<keyof Tasks & string> {
+>(
+  options: RouterOptions<Providers, Tasks>,
+): Router<keyof Tasks & string, { readonly [Task in keyof Tasks & string]: DataIn<Tasks[Task]> }>
+export function createRouter(
+  options: RouterOptions<readonly Provider[], Readonly<Record<string, TaskPolicy>>>,
+): Omit<Router, keyof Verbs | 'session'> & Verbs & { session(id: string, options?: CallOptions): Verbs } {
   const { clock = systemClock, random = systemRandom, sinks = [], defaults = {} } = checkedOptions(options)
   const providers = checkedProviders(options.providers)
-  const names = providers.map(({ name }) => name)
-  const policies = new Map<string, Policy>()
-  for (const [task, policy] of Object.entries<unknown>(options.tasks)) {
-    policies.set(task, checkedPolicy(policy, { task, field: `tasks.${task}`, providers: names }))
-  }
+  const { limits, data, store, secret } = options
+  const policies = createPolicies(options.tasks, { providers, all: { limits, data } })
   const catalog = createCatalog()
   const events = createEvents()
   if (options.on !== undefined) events.on(options.on)
   const ledger = createLedger(options.ledger)
-  const budgets = checkedBudgets(options.budgets, Object.keys(options.tasks))
-  const { store, secret } = options
-  const keeping = createKeeping({ store, secret, budgets, clock, events, newSecret: () => newId(options.random) })
-  const { sessions, gates } = keeping
-  const health = createHealth(random, gates?.tell)
+  const budgets = checkedBudgets(options.budgets, policies.tasks)
+  const keeping = createKeeping({ store, secret, budgets, clock, events, newSecret: newId })
+  const { sessions } = keeping
+  const health = createHealth(random, keeping.gates?.tell)
   const paces = createPaces()
   const closing = createCancellation()
   const running = new Set<Promise<unknown>>()
   const looksUp = options.reconcile === 'unknown'
   const books = createBooks({ ledger, sinks, events, providers, clock, closing, looksUp, tracked })
-  const adHoc = new WeakMap<object, Policy>()
   const loaded = stock(catalog, { providers, given: options.catalog, day: isoTime(clock.date()).slice(0, 10) })
   // Whoever waits for it hears of a failure; nobody else has to.
   loaded.catch(() => {})
-  const sources: Sources = { providers, catalog, sessions, health, paces, clock, defaults, loaded }
+  const sources = { providers, catalog, sessions, health, paces, clock, defaults, loaded }
+  const { complete, stream, plan } = createCalls({
+    ...{ sources, policies, events, keeping, books, closing, random, newId, tracked },
+  })
 
-  function checkedPolicy(
-    policy: unknown,
-    about: { task: string; field: string; providers: readonly string[] },
-  ): Policy {
-    const own = policyOf(policy, about)
-    const all = { limits: options.limits, data: options.data }
-    return checkedReach(tightened(own, all, 'createRouter'), { providers, field: about.field })
-  }
-
-  function policyFor(task: string | TaskPolicy): Policy {
-    if (typeof task === 'string') {
-      const policy = policies.get(task)
-      if (policy === undefined) throw new ConfigError('task', unknown('task', task, [...policies.keys()]))
-      return policy
-    }
-    if (typeof task !== 'object' || task === null) {
-      throw new ConfigError('task', `expected the name of a task or a policy, got ${kindOf(task)}`)
-    }
-    const known = adHoc.get(task)
-    if (known !== undefined) return known
-    const policy = checkedPolicy(task, { task: 'ad hoc', field: 'policy', providers: names })
-    adHoc.set(task, policy)
-    return policy
-  }
-
-  /** Reads, plans, and makes ready to run. */
-  async function begin(task: string | TaskPolicy, input: Input, given: CallOptions, how: 'whole' | 'stream') {
-    if (closing.canceled) throw new ConfigError('router', 'it is closed: create another one')
-    const startedAt = clock.now()
-    gates?.hear(health)
-    const gathered = await gather(policyFor(task), input, given, sources)
-    const { at, policy, settings, request, facts, session, planning } = gathered
-    const planned = makePlan(planning)
-    const { plan, ways } = planned
-    const visit = session === null ? null : sessions.enter(policy.task, session)
-    const cancellation = createCancellation(given.signal, closing)
-    const call: Call = {
-      id: newId(options.random),
-      at,
-      policy,
-      request,
-      settings,
-      clock,
-      random,
-      startedAt,
-      deadline: startedAt + policy.limits.timeoutMs,
-      utcMinutes: facts.utcMinutes,
-      cancellation,
-      session,
-      refuses: refusalsOf(policy, catalog),
-    }
-    if (events.heard) events.emit({ type: 'plan-made', call: call.id, plan })
-    const spending = keeping.spending(call, given.metadata ?? NO_METADATA)
-    const more = (model: string, provider?: string) => {
-      try {
-        return waysTo(model, { ...planning, health: health.view(clock.now()) }, provider)
-      } catch (error) {
-        // A rule of the user's that cannot answer for this model: there is no way to it.
-        events.report('rule', policy, error)
-        return []
-      }
-    }
-    return {
-      call,
-      plan,
-      walk: createWalk({ call, ways, rejected: plan.rejected, events, health, spending, more }),
-      hedgeAfterMs: ({ way, request }: Order) => lateAfter(policy, request, paces.p95(paceKey(way, how))),
-      settle(outcome: Outcome) {
-        cancellation.release()
-        if (visit !== null) {
-          repin(visit, { call, planned, outcome, events, estimatedTokens: facts.needs.promptTokens })
-          visit.leave()
-        }
-        return settle(call, planned, outcome, { given, how })
-      },
-    }
-  }
-
-  async function complete(task: string | TaskPolicy, input: Input, given: CallOptions = {}): Promise<Completion> {
-    const { call, plan, walk, hedgeAfterMs, settle } = await begin(task, input, given, 'whole')
-    await run(walk, (order) => openAttempt(call, order), { call, hedgeAfterMs })
-    const outcome = walk.outcome()
-    const usage = settle(outcome)
-    const { won } = outcome
-    if (won?.answer == null) throw errorOf({ call, plan, outcome, usage })
-    return completionOf(won.answer, { usage, plan, raw: won.body, planned: won.way.step.model })
-  }
-
-  function stream(task: string | TaskPolicy, input: Input, given: CallOptions = {}): CompletionStream {
-    return createStream(() => begin(task, input, given, 'stream'), tracked)
-  }
-
-  function settle(
-    call: Call,
-    { plan, ways }: Planned,
-    outcome: Outcome,
-    { given, how }: { given: CallOptions; how: 'whole' | 'stream' },
-  ): UsageRecord {
-    const metadata = Object.freeze({ ...given.metadata })
-    const usage = recordOf({
-      call,
-      plan,
-      ways,
-      outcome,
-      catalog,
-      metadata,
-      stream: how === 'stream',
-      usualMs: (way) => paces.p95(paceKey(way, how)),
-      tookMs: ({ record }) => (how === 'whole' ? record.durationMs : record.firstTokenMs),
-    })
-    const { won } = outcome
-    if (won !== null) {
-      const { offer } = won.way
-      for (const { way, record } of outcome.attempts) notePace(way, record, how)
-      paces.note(offerKey(offer), { tokensPerSecond: usage.latency.tokensPerSecond, firstMs: null })
-    }
-    books.note(usage, (kind) => call.policy.drift[kind] !== 'accept')
-    return usage
-  }
-
-  /** Also of one that was given up for another: it took that long at the least, and would be missed among the slow. */
-  function notePace(way: Way, { outcome, durationMs, firstTokenMs }: AttemptRecord, how: 'whole' | 'stream'): void {
-    if (outcome !== 'ok' && outcome !== 'canceled') return
-    // An answer that comes whole shows nothing before all of it is there.
-    const firstMs = how === 'whole' ? durationMs : (firstTokenMs ?? durationMs)
-    paces.note(paceKey(way, how), { tokensPerSecond: null, firstMs })
+  function newId(): string {
+    return idOf(options.random)
   }
 
   /** A call that ends may still feed its sinks. */
@@ -306,14 +230,26 @@ export function createRouter<
     return promise
   }
 
-  const verbs = {
-    complete: (task: string | TaskPolicy, input: Input, given?: CallOptions) => tracked(complete(task, input, given)),
+  const loop = createToolLoop(complete, {
+    clock,
+    closing,
+    settingsOf: (task) => policies.find(task).request,
+    // A run comes back to the same prompt with each step.
+    newSession: (task) => (policies.find(task).session?.derived === false ? newId() : undefined),
+  })
+  const verbs: Verbs = {
+    complete: (task, input, given) => tracked(complete(task, input, given)),
     stream,
-    plan: async (task: string | TaskPolicy, input: Input, given: CallOptions = {}) =>
-      makePlan((await gather(policyFor(task), input, given, sources)).planning).plan,
+    run: (task, input, given) => tracked(loop(task, input, given)),
+    plan,
   }
+
   return Object.freeze({
     ...verbs,
+    tasks: policies.tasks,
+    providers: Object.freeze(
+      providers.map(({ name, dialect }) => Object.freeze({ name, hosts: dialect.supports.hosts })),
+    ),
     session(id: string, bound: CallOptions = {}) {
       checkedSession(id)
       return Object.freeze({
@@ -321,10 +257,12 @@ export function createRouter<
           verbs.complete(task, input, { ...bound, ...given, session: id }),
         stream: (task: string | TaskPolicy, input: Input, given: CallOptions = {}) =>
           stream(task, input, { ...bound, ...given, session: id }),
+        run: (task: string | TaskPolicy, input: Input, given: RunOptions) =>
+          verbs.run(task, input, { ...bound, ...given, session: id }),
         plan: (task: string | TaskPolicy, input: Input, given: CallOptions = {}) =>
           verbs.plan(task, input, { ...bound, ...given, session: id }),
         async standing(task: string | TaskPolicy) {
-          const { pin } = await sessions.find(policyFor(task).task, { id })
+          const { pin } = await sessions.find(policies.find(task).task, { id })
           return pin === null ? null : standingOf(pin, clock.date())
         },
       })
@@ -358,18 +296,11 @@ export function createRouter<
   })
 }
 
-const NO_METADATA: Readonly<Record<string, string>> = Object.freeze({})
-
 /** Milliseconds that closing waits for sinks: one that hangs keeps nobody. */
 const LONGEST_CLOSE = 5000
 const LAST_WORDS = 100
 
-/** An answer that comes whole shows nothing before all of it is there: its pace is another. */
-function paceKey({ offer }: Way, how: 'whole' | 'stream'): string {
-  return `${offerKey(offer)} ${how}`
-}
-
-function newId(random: (() => number) | undefined): string {
+function idOf(random: (() => number) | undefined): string {
   if (random === undefined) return `call_${crypto.randomUUID()}`
   const digits = () =>
     Math.floor(random() * 2 ** 32)

@@ -3,7 +3,8 @@ import type { Clock } from './clock.ts'
 import type { Events } from './events.ts'
 import type { Failure } from './failure.ts'
 import type { FallbackRule, Move, Standing } from './fallback.ts'
-import { fields, isFields } from './fields.ts'
+import { isFields } from './fields.ts'
+import { inTime } from './patience.ts'
 
 /** Milliseconds that a rule may think. */
 const PATIENCE = 1000
@@ -25,11 +26,11 @@ export async function movesOf(
   asking: Asking,
 ): Promise<readonly Move[]> {
   try {
-    const said: unknown = await inTime(
-      rule(Object.freeze({ ...about.failure }), about.standing),
-      asking,
-      about.standing.remainingMs,
-    )
+    const said: unknown = await inTime(rule(Object.freeze({ ...about.failure }), about.standing), {
+      ...asking,
+      patienceMs: PATIENCE,
+      remainingMs: about.standing.remainingMs,
+    })
     const moves: readonly unknown[] = Array.isArray(said) ? said : said === null || said === undefined ? [] : [said]
     if (moves.every(isMove)) return moves
     throw new TypeError('no move')
@@ -37,38 +38,6 @@ export async function movesOf(
     asking.events.report('rule', rule, error)
     return []
   }
-}
-
-function inTime(said: unknown, { clock, cancellation }: Asking, remainingMs: number): unknown {
-  if (!isThenable(said)) return said
-  return new Promise((resolve, reject) => {
-    const over = () => {
-      stopTimer()
-      forget()
-    }
-    const stopTimer = clock.timer(Math.min(PATIENCE, remainingMs), () => {
-      over()
-      // The call has no more time: that is not the rule's fault.
-      if (remainingMs < PATIENCE) resolve(null)
-      else reject(new RuleTooSlow())
-    })
-    // The call is over: nobody needs its word any more.
-    let forget = () => {}
-    forget = cancellation.listen(() => {
-      over()
-      resolve(null)
-    })
-    Promise.resolve(said).then(resolve, reject).finally(over)
-  })
-}
-
-/** By shape: `await` asks for no more either. */
-function isThenable(said: unknown): said is PromiseLike<unknown> {
-  return typeof fields(said)?.then === 'function'
-}
-
-class RuleTooSlow extends Error {
-  override readonly name = 'RuleTooSlow'
 }
 
 function isMove(said: unknown): said is Move {

@@ -58,9 +58,22 @@ export function recordOf(settling: Settling): UsageRecord {
     pin: plan.session.pin,
     pinBecause: plan.session.because,
     drift: won === null ? NONE : driftOf(won, settling),
+    ...escalationOf(outcome),
     ...(settling.stream && { stream: true }),
     metadata: settling.metadata,
   })
+}
+
+/** Only where an answer was not taken for what it says; a model that could not be asked costs nothing more. */
+function escalationOf({ attempts, won }: Outcome): Pick<UsageRecord, 'escalation'> {
+  const isJudged = ({ record: { outcome } }: AttemptResult) => outcome === 'bad-output' || outcome === 'below-bar'
+  const first = attempts.find((attempt) => isJudged(attempt) && attempt.record.model !== won?.record.model)
+  if (won === null || first === undefined) return {}
+  const { model: from } = first.record
+  const { model: to } = won.record
+  const others = attempts.filter((attempt) => attempt !== won).map((attempt) => attempt.cost)
+  const escalation = Object.freeze({ from, to, extraUsd: usd(sum(others)), directUsd: usd(won.cost) })
+  return { escalation }
 }
 
 /** Of the hosts behind one offer, the cheapest few are enough to see what was left on the table. */

@@ -8,12 +8,15 @@ import type { AttemptResult, Call, Order } from './exchange.ts'
 import { failure, VERDICTS } from './failure.ts'
 import { continuing, type Glue, placeOf, plain, restarting, type StreamEvent } from './glue.ts'
 import type { Trial } from './hedge.ts'
+import { judged } from './judgement.ts'
 import { openLive } from './live.ts'
 import type { Plan } from './plan.ts'
 import { run } from './runner.ts'
 import { seamOf } from './seam.ts'
+import { type Form, isAnswer } from './structured.ts'
 import type { UsageRecord } from './usage.ts'
 import type { Outcome, Walk } from './walk.ts'
+import type { Way } from './way.ts'
 
 interface Ended {
   readonly answer: Answer | null
@@ -35,8 +38,14 @@ export interface Begun {
 export interface Running {
   /** Whoever reads has no ear for a restart. */
   linear: boolean
-  /** The model that is being asked. */
+  /** The call's. */
+  id: string
+  /** Who is being asked. */
   model: string
+  provider: string
+  host: string | null
+  /** What was asked for in another form than the schema has, put back. */
+  restore(value: unknown): unknown
   /** When the call began, in seconds since 1970. */
   created: number
   /** The loop was left early: what there is, is all there will be. */
@@ -67,6 +76,7 @@ export async function* produce(
   }
   const { call, walk } = begun
   running.created = unixSeconds(call.at)
+  running.id = call.id
   const seen = { text: '', reasoning: '' }
   const takes: Take[] = []
   let take: Take | null = null
@@ -81,11 +91,13 @@ export async function* produce(
   }
   try {
     for (take = await next(); take !== null; take = await next()) {
-      running.model = take.order.way.step.model
+      attend(take.order.way)
       for (let out = take.first; out.length > 0; out = await take.read()) {
         for (const event of out) note(event)
         yield out
       }
+      if (ended !== null) break
+      await take.judge()
       if (ended !== null) break
       const last = settleTake()
       if (last === null || last.failure === null || running.stopped) break
@@ -129,11 +141,20 @@ export async function* produce(
     else if (event.type === 'restart') seen.text = seen.reasoning = ''
   }
 
+  function attend({ step, form }: Way): void {
+    running.model = step.model
+    running.provider = step.provider
+    running.host = step.host
+    running.restore = form?.restore ?? asItIs
+  }
+
   /** The attempt that has just ended goes on the bill. */
   function settleTake(): AttemptResult | null {
     const result = take?.result ?? null
-    if (result !== null) walk.note(result)
-    return result
+    if (result === null) return null
+    const worth = take?.judgement ?? result
+    walk.note(result, { worth })
+    return worth
   }
 
   function afterBreak({ order, assembly }: Take): Glue | null {
@@ -172,7 +193,8 @@ export async function* produce(
     const planned = result?.way.step.model ?? ''
     if (outcome.won?.answer != null || (running.stopped && !call.cancellation.canceled)) {
       const answer = whole(result?.answer ?? NOTHING)
-      running.resolve(completionOf(answer, { usage, plan, raw: result?.body ?? null, planned }))
+      const { body: raw = null, data = null } = result ?? {}
+      running.resolve(completionOf(answer, { usage, plan, raw, planned, data }))
       return { answer, error: null }
     }
     const error = errorOf({ call, plan, outcome, usage, partial: partial(result) })
@@ -210,6 +232,10 @@ interface Take extends Trial {
   readonly first: readonly StreamEvent[]
   /** What can be seen next; nothing: it is over. */
   read(): Promise<readonly StreamEvent[]>
+  /** Finds out what a whole answer is worth. */
+  judge(): Promise<void>
+  /** What it is worth, once that is known. */
+  readonly judgement: AttemptResult | null
 }
 
 function openTake(
@@ -221,6 +247,8 @@ function openTake(
   const deltas: Delta[] = []
   let first: readonly StreamEvent[] = []
   let unchecked = call.refuses !== null
+  let judgement: AttemptResult | null = null
+  const { form } = order.way
 
   async function read(): Promise<readonly StreamEvent[]> {
     const out: StreamEvent[] = []
@@ -238,7 +266,7 @@ function openTake(
         }
       }
       for (const delta of deltas) {
-        if (glue.take(delta, out)) continue
+        if (glue.take(asText(delta, form), out)) continue
         live.stop(NO_SEAM)
         return out
       }
@@ -246,14 +274,24 @@ function openTake(
     return out
   }
 
+  async function judge(): Promise<void> {
+    if (live.result !== null && call.demand !== null) judgement ??= await judged(call, live.result)
+  }
+
   const started = read().then((out) => {
     first = out
+    // An answer of which nothing can be seen may still be none that is asked for.
+    return out.length === 0 ? judge() : undefined
   })
   return {
     order,
     assembly: live.assembly,
     started,
     read,
+    judge,
+    get judgement() {
+      return judgement
+    },
     get first() {
       return first
     },
@@ -261,11 +299,20 @@ function openTake(
       return live.result
     },
     get worth() {
-      return live.result !== null && joins && !glue.shown ? unfitting(live.result, glue) : live.result
+      const result = judgement ?? live.result
+      return result !== null && joins && !glue.shown ? unfitting(result, glue) : result
     },
     stop: () => live.stop(),
   }
 }
+
+/** The arguments of the tool that takes the answer are its text. */
+function asText(delta: Delta, form: Form | undefined): Delta {
+  if (delta.type !== 'tool-call-delta' || !isAnswer(form, delta.name)) return delta
+  return { type: 'text-delta', text: delta.arguments }
+}
+
+const asItIs = (value: unknown) => value
 
 /**
  * An attempt of which nothing was joined. One that ended before it had written again what was said has continued

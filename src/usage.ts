@@ -125,6 +125,16 @@ export interface Alternative {
   readonly premiumUsd: { readonly low: number; readonly high: number | null }
 }
 
+/** What it has cost to begin with a smaller model, whose answers were not taken. */
+export interface Escalation {
+  readonly from: string
+  readonly to: string
+  /** What the answers cost that were not taken, and whatever else was tried before. */
+  readonly extraUsd: { readonly low: number; readonly high: number | null }
+  /** What it would have cost to begin with the model that has answered. */
+  readonly directUsd: { readonly low: number; readonly high: number | null }
+}
+
 export interface Drift {
   readonly kind: 'host' | 'model' | 'tier' | 'price' | 'latency'
   readonly planned: string
@@ -162,6 +172,8 @@ export interface UsageRecord {
   readonly pin: PinState
   readonly pinBecause: string
   readonly drift: readonly Drift[]
+  /** A bigger model had to be asked. Left out: it had not. */
+  readonly escalation?: Escalation
   /** It came in pieces. Left out: it came whole. */
   readonly stream?: boolean
   /** When the provider's own look-up has narrowed it, ISO; left out: it has not. */

@@ -1,7 +1,7 @@
 import { createBudget, LEAST_TIME, worstOf } from './budget.ts'
 import { type Cancelable, createCancellation, pause } from './cancellation.ts'
 import { firstTurn, fits, type Situation, type Tried, type Turn, turnByMove, turnByVerdict, whenOpen } from './chain.ts'
-import type { ChatRequest } from './chat.ts'
+import type { ChatMessage, ChatRequest } from './chat.ts'
 import type { Events } from './events.ts'
 import type { AttemptResult, Call, Order } from './exchange.ts'
 import { type Failure, failure } from './failure.ts'
@@ -13,6 +13,7 @@ import { spread } from './retry.ts'
 import { movesOf } from './rules.ts'
 import { requestAt } from './settings.ts'
 import type { Reservation, Spending } from './spending.ts'
+import { shaped } from './structured.ts'
 import { isSame, type Way } from './way.ts'
 
 /** How a call ended: every attempt in order, and the answer or the failure that decided it. */
@@ -160,18 +161,23 @@ export function createWalk({ call, ways, rejected, events, health, spending, mor
     epochs[n] = health.begin(way.step, clock.now())
     const allowance = health.allowance(way.step.provider)
     if (role === 'hedge') allowance.spend(clock.now())
-    else if (role !== 'retry') allowance.earn()
+    else if (role !== 'retry' && role !== 'repair') allowance.earn()
     const othersMayFollow = left.length > 0 && budget.attemptsLeft > 0
     const timeLimit = othersMayFollow ? budget.remaining / 2 : budget.remaining
     const { provider, settings: candidate } = way
     const asked = requestAt(call.request, call.settings, { provider: provider.settings, candidate })
-    const request = reserved?.maxTokens == null ? asked : shortened(asked, reserved.maxTokens)
+    const fitting = reserved?.maxTokens == null ? asked : shortened(asked, reserved.maxTokens)
+    const request = inForm(fitting, way, role === 'repair' ? mendOf(way) : NOTHING)
     const order = adapted({ way, role, because, request, n, timeLimit })
     if (events.heard) {
       const { model, provider } = way.step
       events.emit({ type: 'attempt-start', call: call.id, n, role: order.role, model, provider })
     }
     return order
+  }
+
+  function mendOf(way: Way): readonly ChatMessage[] {
+    return tried.find((each) => each.way === way)?.mend ?? NOTHING
   }
 
   /** While the budgets were asked, another call may have begun to find out whether the offer is well again. */
@@ -294,7 +300,7 @@ export function createWalk({ call, ways, rejected, events, health, spending, mor
       }
       const index = tried.findIndex((each) => each.way === way)
       const times = (tried[index]?.times ?? 0) + 1
-      const once = { way, times, failure: worth.failure, endedAt: now }
+      const once = { way, times, failure: worth.failure, endedAt: now, mend: worth.mend ?? null }
       if (index !== -1) tried.splice(index, 1)
       tried.push(once)
       if (worth.failure.kind === 'model-gone') retire(way)
@@ -320,6 +326,14 @@ function shortened(request: ChatRequest, maxTokens: number): ChatRequest {
   const { max_tokens: _, max_completion_tokens: __, ...others } = request
   return { ...others, max_tokens: maxTokens }
 }
+
+/** As the way asks for its shape; with what is said of an answer that did not have it. */
+function inForm(request: ChatRequest, { form }: Way, mend: readonly ChatMessage[]): ChatRequest {
+  const asked = form === undefined ? request : shaped(request, form)
+  return mend.length === 0 ? asked : { ...asked, messages: [...asked.messages, ...mend] }
+}
+
+const NOTHING: readonly never[] = Object.freeze([])
 
 /** The epoch of what never began. */
 const NEVER = Number.NaN

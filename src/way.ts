@@ -6,6 +6,7 @@ import type { Place } from './pin.ts'
 import type { Step } from './plan.ts'
 import type { Provider } from './provider.ts'
 import { type RankedOffer, sameHost } from './provider-rule.ts'
+import type { Form } from './structured.ts'
 
 /** A step with what it takes to go it. */
 export interface Way {
@@ -15,11 +16,17 @@ export interface Way {
   /** Settings that belong to this model alone. */
   readonly settings: RequestSettings | undefined
   readonly ranked: RankedOffer
+  /** How it is asked for a shape; left out: for none. */
+  readonly form?: Form
 }
 
 const NONE: readonly never[] = Object.freeze([])
 
-export function wayOf(ranked: RankedOffer, about: { provider: Provider; choice: ModelChoice; facts: Facts }): Way {
+export function wayOf(
+  ranked: RankedOffer,
+  about: { provider: Provider; choice: ModelChoice; facts: Facts; form: Form | null },
+): Way {
+  const { form } = about
   const { offer, hosts, othersAllowed } = ranked
   const { low, high } = estimateAt(ranked, about.facts)
   const step: Step = {
@@ -31,8 +38,10 @@ export function wayOf(ranked: RankedOffer, about: { provider: Provider; choice: 
     wireModel: offer.wireModel,
     because: [...ranked.because],
     estimate: { usd: { low: toUsd(low), high: high === null ? null : toUsd(high) }, cachedTokens: 0 },
+    ...(form !== null && { form: form.kind }),
   }
-  return { step, offer, provider: about.provider, settings: about.choice.request, ranked }
+  const way = { step, offer, provider: about.provider, settings: about.choice.request, ranked }
+  return form === null ? way : { ...way, form }
 }
 
 /** Hosts that are asked for by name have their own prices, where they are known. */

@@ -4,6 +4,8 @@ import type { ChatMessage, ChatRequest } from '../chat.ts'
 import type { Failure } from '../failure.ts'
 import { withoutStrangers } from '../history.ts'
 import type { Ability } from '../listing.ts'
+import type { Taste } from '../strict.ts'
+import { OPENAI } from '../tastes.ts'
 import { withToolIds } from '../tool-ids.ts'
 
 /** A rule on what may happen to the data, for every attempt of a call. */
@@ -30,6 +32,8 @@ export interface Target {
   readonly dearest?: { readonly input: number; readonly output: number } | null
   /** Whether to mark what a cache is to keep, where nothing is kept without; left out: no. */
   readonly marks?: boolean
+  /** A host that overlooks the schema is of no use; left out: the request has none of ours. */
+  readonly strict?: boolean
 }
 
 /** One provider's protocol, as pure functions. */
@@ -46,11 +50,15 @@ export interface Dialect {
     readonly variants: boolean
     /** Takes a JSON format and tools in one request. */
     readonly formatWithTools: boolean
+    /** Streams what follows a strict schema. */
+    readonly schemaWithStream: boolean
     /** Does not charge for an answer that ends in an error. */
     readonly insured: boolean
   }
   /** Whether the id stands for a choice the provider makes itself, so that any model may answer. */
   isRouter(wireModel: string): boolean
+  /** What a strict schema may say there. */
+  taste(wireModel: string): Taste
   /** How prompts are cached there. */
   caching(at: CachedAt): Caching
   body(request: ChatRequest, target: Target): Record<string, unknown>
@@ -81,6 +89,7 @@ export interface Differences extends ReadingDifferences {
   readonly name: string
   readonly supports?: Partial<Dialect['supports']>
   readonly isRouter?: Dialect['isRouter']
+  readonly taste?: Dialect['taste']
   readonly caching?: Dialect['caching']
   readonly generation?: Dialect['generation']
   readonly body?: Dialect['body']
@@ -119,6 +128,7 @@ export function createDialect(differences: Differences): Dialect {
     sessions: false,
     variants: false,
     formatWithTools: true,
+    schemaWithStream: true,
     insured: false,
     ...differences.supports,
   }
@@ -127,6 +137,7 @@ export function createDialect(differences: Differences): Dialect {
     supports: Object.freeze(supports),
     isRouter: differences.isRouter ?? (() => false),
     generation: differences.generation ?? null,
+    taste: differences.taste ?? (() => OPENAI),
     caching: differences.caching ?? (() => OPENAI_CACHING),
     body: differences.body ?? plainBody,
     // Without it, OpenAI and those who follow it send no usage at the end of a stream.

@@ -51,7 +51,7 @@ const CACHING: Caching = Object.freeze({ ttlMs: 7_200_000, least: 128, marked: f
 
 export const groq: Dialect = createDialect({
   name: 'groq',
-  supports: { formatWithTools: false },
+  supports: { formatWithTools: false, schemaWithStream: false },
   caching: () => CACHING,
   body,
   // Both are left out when there is nothing to tell: no hit, no reasoning.

@@ -4,6 +4,8 @@ import type { FailureKind } from '../failure.ts'
 import { amount, count, entry, type Fields, fields, isPresent } from '../fields.ts'
 import { marked } from '../marks.ts'
 import { clamp } from '../retry-after.ts'
+import type { Taste } from '../strict.ts'
+import { ANTHROPIC, GOOGLE, OPENAI } from '../tastes.ts'
 import { withToolIds } from '../tool-ids.ts'
 import type { BillNotes } from '../usage.ts'
 import { createDialect, type Dialect, OURS, present, put, type Target, translated } from './dialect.ts'
@@ -48,11 +50,15 @@ const KINDS: Readonly<Record<string, FailureKind>> = {
   unprocessable: 'invalid-request',
 }
 
+/** What a strict schema may say is up to who serves the model in the end; most have taken over OpenAI's rules. */
+const TASTES: Readonly<Record<string, Taste>> = { anthropic: ANTHROPIC, google: GOOGLE }
+
 export const openrouter: Dialect = createDialect({
   name: 'openrouter',
   supports: { hosts: true, dataRules: true, sessions: true, variants: true, insured: true },
   // `openrouter/auto` and its kin, `~author/family-latest`, and presets.
   isRouter: (model) => model.startsWith('openrouter/') || model.startsWith('~') || model.includes('@preset/'),
+  taste: (model) => entry(TASTES, model.replace(/^~/, '').split('/', 1)[0]) ?? OPENAI,
   caching: openrouterCaching,
   generation: { path: (id) => `/generation?id=${encodeURIComponent(id)}`, read: readGeneration },
   body,
@@ -152,8 +158,10 @@ function preferencesOf(
   preferences: OpenRouterPreferences | undefined,
   target: Target,
 ): Record<string, unknown> | null {
-  const { hosts, othersAllowed, avoided, data, dearest = null } = target
+  const { hosts, othersAllowed, avoided, data, dearest = null, strict = false } = target
   const merged: Record<string, unknown> = { ...given, ...preferences }
+  // Hosts that take any format may still not follow a schema, and OpenRouter only prefers those that do.
+  if (strict) merged.require_parameters ??= true
   if (hosts.length > 0) Object.assign(merged, orderOf(merged, hosts, othersAllowed))
   if (avoided.length > 0) {
     const ignored = Array.isArray(merged.ignore) ? merged.ignore : []

@@ -53,7 +53,7 @@ const situations = (kinds: readonly FailureKind[] = FAILURE_KINDS): fc.Arbitrary
         const { kind, retryAfterMs, times, ago } = drawn
         // The last one has just failed.
         const endedAt = index === count - 1 ? NOW : NOW - ago
-        return [{ way, times, failure: failure(kind, { retryAfterMs }), endedAt }]
+        return [{ way, times, failure: failure(kind, { retryAfterMs }), endedAt, mend: null }]
       })
       const [failed] = tried.slice(-1)
       if (failed === undefined) throw new Error('nothing failed')
@@ -121,6 +121,12 @@ const timesOf = (way: Way, { tried }: Situation) => tried.find((each) => each.wa
 const atOnce = (kind: FailureKind) => VERDICTS[kind].retry === 'first'
 const LATER_KINDS = FAILURE_KINDS.filter((kind) => !atOnce(kind))
 
+/** On to another model: because of what was said, or because nothing was. */
+function roleOf({ step }: Way, { way, failure }: Tried): string {
+  if (failure.kind !== 'bad-output' && failure.kind !== 'below-bar') return 'failover'
+  return step.model === way.step.model ? 'failover' : 'escalation'
+}
+
 describe('what the table says', () => {
   test('never waits while an open way is left that makes sense', () => {
     fc.assert(
@@ -182,7 +188,7 @@ describe('what the table says', () => {
         if (turn === null) return
         expect(turn.at).toBeLessThanOrEqual(situation.latest)
         expect(timesOf(turn.way, situation)).toBeLessThan(2)
-        expect(turn.role).toBe(timesOf(turn.way, situation) === 0 ? 'failover' : 'retry')
+        expect(turn.role).toBe(timesOf(turn.way, situation) === 0 ? roleOf(turn.way, situation.failed) : 'retry')
         if (turn.role === 'retry') expect(situation.mayRepeat(turn.way)).toBe(true)
         else expect(situation.left).toContain(turn.way)
         expect(turn.because).not.toBe('')
@@ -225,7 +231,7 @@ describe('what the table says', () => {
       fc.property(situations(LATER_KINDS), (situation) => {
         const turn = turnByVerdict(situation)
         if (turn === null || situation.blockOf(turn.way)?.opens !== false) return
-        expect(turn.role).toBe('failover')
+        expect(turn.role).toBe(roleOf(turn.way, situation.failed))
         for (const way of situation.left) {
           if (fits(way, situation)) expect(situation.blockOf(way)).not.toBeNull()
         }
@@ -269,7 +275,7 @@ describe('what a rule asks for', () => {
         const { step } = turn.way
         expect(turn.at).toBeLessThanOrEqual(situation.latest)
         expect(turn.at).toBeGreaterThanOrEqual(NOW + (move.afterMs ?? 0))
-        expect(turn.role).toBe(move.move === 'retry' ? 'retry' : 'failover')
+        expect(turn.role).toBe(move.move === 'retry' ? 'retry' : roleOf(turn.way, situation.failed))
         if (move.move === 'retry') expect(turn.way).toBe(situation.failed.way)
         if (move.move === 'next-provider') expect([step.model, step.provider === provider]).toEqual([model, false])
         if (move.move === 'next-model') expect(step.model).not.toBe(model)
