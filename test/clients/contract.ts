@@ -185,7 +185,9 @@ function behaves(client: Client, place: Place, standing: () => Stage): void {
     expect(asked()).toEqual([])
   })
 
-  test.runIf(place === overAPort)('a wrong token: the error says so and does not tell the right one', async () => {
+  // In process there is nothing to keep anybody out of.
+  if (place !== overAPort) return
+  test('a wrong token: the error says so and does not tell the right one', async () => {
     const told = await failing(client.open({ ...stage.entrance, key: 'another-token' }).complete(say))
     expect(told).toMatchObject({ name: client.errors.denied, status: 401 })
     expect(told.message).not.toContain(TOKEN)
