@@ -173,6 +173,8 @@ export interface Needs {
   readonly video: boolean
   readonly file: boolean
   readonly schema: 'schema' | 'json' | null
+  /** It comes in pieces. */
+  readonly stream: boolean
   readonly reasoning: boolean
   /** Something acts on it that is not the model: plugins, web search, tools that the provider runs. */
   readonly others: boolean
@@ -181,7 +183,7 @@ export interface Needs {
   readonly maxTokens: number | null
 }
 
-const CHARACTERS_PER_TOKEN = 4
+export const CHARACTERS_PER_TOKEN = 4
 const TOKENS_PER_MESSAGE = 4
 const TOKENS_PER_IMAGE = 1000
 
@@ -227,6 +229,7 @@ export function needsOf(request: ChatRequest): Needs {
     video: seen.has('video_url'),
     file: seen.has('file'),
     schema: format === 'json_schema' ? 'schema' : format === 'json_object' ? 'json' : null,
+    stream: false,
     reasoning: (effort !== undefined && effort !== null && effort !== 'none') || request.reasoning?.enabled === true,
     others: asksOthers(request),
     promptTokens: tokens + Math.ceil(characters / CHARACTERS_PER_TOKEN),

@@ -1,5 +1,5 @@
 import type { Catalog } from './catalog.ts'
-import type { ChatRequest, Input, Needs, RequestSettings } from './chat.ts'
+import { CHARACTERS_PER_TOKEN, type ChatRequest, type Input, type Needs, type RequestSettings } from './chat.ts'
 import { checkedCall, checkedInput, checkedNeeds, checkedSession } from './checks.ts'
 import { type Clock, isoTime, utcMinutes } from './clock.ts'
 import type { Demand } from './demand.ts'
@@ -84,7 +84,7 @@ export async function gather(own: Policy, input: Input, given: CallOptions, sour
   const now = clock.now()
   const today = { date, day: at.slice(0, 10) }
   const shape = demand?.shape ?? null
-  const needsOf = (asking: ChatRequest) => needsWith(checkedNeeds(asking), shape)
+  const needsOf = (asking: ChatRequest) => needsWith(checkedNeeds(asking), shape, sources.streams)
   const facts = factsOf(needsOf(request), today, sources)
   const planning: Planning = {
     policy,
@@ -93,7 +93,6 @@ export async function gather(own: Policy, input: Input, given: CallOptions, sour
     factsWith: (candidate) => factsOf(needsOf(requestFor(settings, { candidate })), today, sources),
     session: session === null ? NO_SESSION : sessionFactsOf(session, request, date),
     shape,
-    streams: sources.streams,
     health: health.view(now),
   }
   return { at, policy, settings, request, facts, session, demand, planning }
@@ -111,9 +110,10 @@ function withTools(request: ChatRequest, toolbox: Toolbox | null): ChatRequest {
 }
 
 /** A shape is part of the prompt, one way or the other, and asked for in a way that each offer takes. */
-function needsWith(needs: Needs, shape: Shape | null): Needs {
-  if (shape === null) return needs
-  return { ...needs, schema: null, promptTokens: needs.promptTokens + Math.ceil(lengthOf(shape) / 4) }
+function needsWith(needs: Needs, shape: Shape | null, stream: boolean): Needs {
+  if (shape === null) return stream ? { ...needs, stream } : needs
+  const promptTokens = needs.promptTokens + Math.ceil(lengthOf(shape) / CHARACTERS_PER_TOKEN)
+  return { ...needs, stream, schema: null, promptTokens }
 }
 
 const lengths = new WeakMap<Shape, number>()

@@ -23,8 +23,6 @@ export interface Planning {
   readonly session: SessionFacts
   /** What the answer has to look like. */
   readonly shape: Shape | null
-  /** It comes in pieces. */
-  readonly streams: boolean
   /** What speaks against offers now; `null`: nothing does. */
   readonly health: HealthView | null
 }
@@ -112,7 +110,7 @@ function addWays(
   { offers, model, problem }: Candidates,
   { planning, rejected, late, ways }: { planning: Planning; rejected: Rejection[]; late: Way[]; ways: Way[] },
 ): string | null {
-  const { policy, providers, health, shape, streams } = planning
+  const { policy, providers, health, shape } = planning
   const facts = choice.request === undefined ? planning.facts : planning.factsWith(choice.request)
   let successor: string | null = null
   const allowed: RankedOffer[] = []
@@ -143,7 +141,7 @@ function addWays(
       rejected.push({ model, provider: provider.name, code: 'lacks:hosts', because: 'it has no hosts to choose from' })
       continue
     }
-    const form = shape === null ? null : formAt(place.offer, provider, { shape, streams, withTools: facts.needs.tools })
+    const form = shape === null ? null : formAt(place.offer, provider, { shape, needs: facts.needs })
     const way = wayOf(place, { provider, choice, facts, form })
     const block = health?.blockOf(way.step) ?? null
     if (health === null || block === null) {
@@ -166,16 +164,16 @@ function addWays(
 function formAt(
   { abilities, wireModel }: Offer,
   { dialect }: Provider,
-  { shape, streams, withTools }: { shape: Shape; streams: boolean; withTools: boolean },
+  { shape, needs }: { shape: Shape; needs: Needs },
 ): Form {
   const { formatWithTools, schemaWithStream } = dialect.supports
   const takes = (ability: Ability) => abilities?.has(ability) === true
-  const takesSchema = takes('schema') && (schemaWithStream || !streams)
+  const takesSchema = takes('schema') && (schemaWithStream || !needs.stream)
   return formOf(shape, {
     taste: takesSchema ? dialect.taste(wireModel) : null,
     json: takes('json') || takes('schema'),
     tools: takes('tools'),
-    withTools,
+    withTools: needs.tools,
     formatWithTools,
   })
 }
@@ -327,6 +325,7 @@ function rejection(
 
 const WORDS: Readonly<Record<string, string>> = {
   'format-with-tools': 'a JSON format and tools in one request',
+  'schema-with-stream': 'a JSON schema for an answer in pieces',
   schema: 'a JSON schema',
   json: 'a JSON format',
 }
@@ -347,6 +346,8 @@ function lackOf(offer: Offer, provider: Provider, needs: Needs): string | null {
     if (offer.input !== null && !offer.input.has(kind)) return kind
   }
   if (needs.schema !== null && needs.tools && !provider.dialect.supports.formatWithTools) return 'format-with-tools'
+  if (needs.schema === 'schema' && needs.stream && !provider.dialect.supports.schemaWithStream)
+    return 'schema-with-stream'
   const { abilities } = offer
   if (abilities === null) return null
   if (needs.tools && !abilities.has('tools')) return 'tools'
