@@ -3,7 +3,8 @@ import { expect, test } from 'vitest'
 import { nodesOf, type Source, sourceOf, sourcesIn } from './source.ts'
 
 /** Where a provider is at home. Everybody else asks what it can do (`supports.hosts`), never what it is called. */
-const AT_HOME = /^src\/(dialects\/groq\.ts|dialects\/openrouter\.ts|provider\.ts|sandbox\/.*|catalog\/.*)$/
+const AT_HOME =
+  /^src\/(dialects\/groq\.ts|dialects\/openrouter\.ts|provider\.ts|sandbox\/.*|catalog\/.*|http\/chat-request\.ts)$/
 
 const NAME = /\b(groq|openrouter)\b/i
 

@@ -4,7 +4,7 @@ import { namesUsed, nodesOf, type Source, sourceOf, sourcesIn } from './source.t
 
 /** What a plan and a record follow from: the same facts give the same answer, today and in a replay. */
 const PURE =
-  /^src\/(plan|planner|policy|way|stickiness|stay|pin|pin-text|caching|marks|tool-ids|chain|fallback|model-rule|provider-rule|catalog|money|price|span|cost|tariffs|charged|drift|billing|usage|quantiles|measures|tally|timeline|ledger|failure|answer|history|settings|dialects\/[\w-]+)\.ts$/
+  /^src\/(plan|planner|policy|way|stickiness|stay|pin|pin-text|caching|marks|tool-ids|chain|fallback|model-rule|provider-rule|catalog|money|price|span|cost|tariffs|charged|drift|billing|usage|quantiles|measures|tally|timeline|ledger|failure|answer|history|settings|structured|schema|json-schema|json-values|normal|issues|issue-words|pattern|lenient|strict|strict-words|tastes|partial|dialects\/[\w-]+)\.ts$/
 
 const IMPURE =
   /^(Date|Math\.random|fetch|process|performance|crypto|setTimeout|setInterval|setImmediate|queueMicrotask)(\.|$)|^AbortSignal\.timeout$/
