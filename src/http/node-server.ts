@@ -92,13 +92,13 @@ type Lookup = typeof import('node:dns/promises')['lookup']
 /** Only here, so that everything else in this folder runs where there is no Node. */
 async function nodesModules() {
   try {
-    const [http, crypto, dns, process] = await Promise.all([
+    const [http, crypto, dns, { nextTick }] = await Promise.all([
       import(/* webpackIgnore: true */ 'node:http'),
       import(/* webpackIgnore: true */ 'node:crypto'),
       import(/* webpackIgnore: true */ 'node:dns/promises'),
       import(/* webpackIgnore: true */ 'node:process'),
     ])
-    return { http, crypto, lookup: dns.lookup, nextTick: process.nextTick }
+    return { http, crypto, lookup: dns.lookup, nextTick }
   } catch {
     throw new ConfigError('serve', 'there is no node:http here: export default { fetch: openaiFetch(router) } instead')
   }
