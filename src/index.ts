@@ -15,6 +15,7 @@ export type { Completion, Draft } from './completion.ts'
 export type { CompletionStream, Partially } from './completion-stream.ts'
 export type { Accept } from './demand.ts'
 export type { DataRule } from './dialects/dialect.ts'
+export type { EmbeddingInput, Embeddings, EmbedOptions } from './embeddings.ts'
 export {
   AbortError,
   AttemptsFailedError,

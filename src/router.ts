@@ -8,6 +8,7 @@ import { type Clock, isoTime, systemClock, systemRandom } from './clock.ts'
 import type { Completion } from './completion.ts'
 import type { CompletionStream } from './completion-stream.ts'
 import type { DataRule } from './dialects/dialect.ts'
+import { type EmbeddingInput, type Embeddings, type EmbedOptions, embed } from './embeddings.ts'
 import { createEvents, type Listener } from './events.ts'
 import type { CallOptions } from './gather.ts'
 import { createHealth, type HealthReport } from './health.ts'
@@ -147,6 +148,15 @@ export interface Router<Task extends string = string, Data extends Known<Task> =
   readonly catalog: RouterCatalog
   readonly ledger: Ledger
   /**
+   * Vectors from the first provider that has the model, and from the next when it fails; never from another model.
+   *
+   * @example
+   * ```ts
+   * const { vectors, usage } = await router.embed('openai/text-embedding-3-small', ['Where is my parcel?'])
+   * ```
+   */
+  embed(model: string, input: EmbeddingInput, options?: EmbedOptions): Promise<Embeddings>
+  /**
    * Asks the provider what a call was really billed, where it keeps a record of it (OpenRouter does): the record as it is
    * narrowed, in the ledger and once more for the sinks, under the same id. A record that was narrowed stays as it is.
    */
@@ -216,6 +226,10 @@ export function createRouter(
     return idOf(options.random)
   }
 
+  function noteVectors(record: UsageRecord): void {
+    books.note(record, () => false)
+  }
+
   /** A call that ends may still feed its sinks. */
   async function drained(latest: number): Promise<void> {
     while (running.size > 0) await Promise.all(running)
@@ -280,6 +294,8 @@ export function createRouter(
       },
       summary: ledger.summary,
     }),
+    embed: (model: string, input: EmbeddingInput, given: EmbedOptions = {}) =>
+      tracked(embed(model, input, given, { providers, catalog, clock, closing, data, newId, note: noteVectors })),
     reconcile: (record: UsageRecord | string, given?: ReconcileOptions) => tracked(books.reconcile(record, given)),
     health: () => health.report(clock.now()),
     on: events.on,
