@@ -6,9 +6,10 @@ import type { Command, Surroundings } from './command.ts'
 import { gridOf } from './grid.ts'
 import { Problem } from './problem.ts'
 import { reportCommand } from './report.ts'
+import { serveCommand } from './serve.ts'
 import { usageCommand } from './usage.ts'
 
-const COMMANDS: readonly Command[] = [reportCommand, usageCommand]
+const COMMANDS: readonly Command[] = [serveCommand, reportCommand, usageCommand]
 const HELP: Option = { name: 'help', short: 'h', says: 'this text' }
 const VERSION: Option = { name: 'version', says: 'the version' }
 
@@ -46,7 +47,7 @@ function suggested(word: string): string {
 
 function overview(): string {
   const commands = COMMANDS.map(({ name, usage, says }) => [`  modelfirst ${name} ${usage}`, says])
-  const lines = ['modelfirst: what models cost, from usage records', '', ...columns(commands)]
+  const lines = ['modelfirst: models behind one door, and what they cost', '', ...columns(commands)]
   return `${lines.join('\n')}\n\nmodelfirst <command> --help tells the options; modelfirst --version the version.\n`
 }
 

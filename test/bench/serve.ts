@@ -1,15 +1,16 @@
 /**
  * `tsx test/bench/serve.ts`: the router on a port beside another gateway, one after the other in each round, before the
  * same provider in a process of its own. The other one is not a dependency: MODELFIRST_PORTKEY is the folder of an
- * installed @portkey-ai/gateway; without it only our own figures are shown.
+ * installed @portkey-ai/gateway; without it only our own figures are shown. (1.15.2 answers no stream over versions of
+ * @hono/node-server above 1.13.8, and holds every stream's second piece back for 25 ms by itself.)
  */
-import { type ChildProcess, fork, spawn } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { build } from 'esbuild'
 import { columns, median } from './measure.ts'
+import { createChildren } from './serve-children.ts'
+import { crowd } from './serve-crowd.ts'
 import { type Asked, load } from './serve-load.ts'
 
 const ROUNDS = Number(process.env.ROUNDS ?? 7)
@@ -17,31 +18,9 @@ const CALLS = Number(process.env.CALLS ?? 3000)
 const CONNECTIONS = Number(process.env.CONNECTIONS ?? 32)
 const PORTKEY = process.env.MODELFIRST_PORTKEY
 
-const folder = fileURLToPath(new URL('../../node_modules/.cache/modelfirst-bench/', import.meta.url))
-await build({
-  entryPoints: ['serve-upstream', 'serve-gateway'].map((name) =>
-    fileURLToPath(new URL(`./${name}.ts`, import.meta.url)),
-  ),
-  outdir: folder,
-  bundle: true,
-  splitting: true,
-  format: 'esm',
-  platform: 'node',
-  target: 'node20',
-  logLevel: 'error',
-})
-
-const children: ChildProcess[] = []
-function portOf(child: ChildProcess): Promise<number> {
-  children.push(child)
-  return new Promise((resolve, reject) => {
-    child.once('message', ({ port }: { port: number }) => resolve(port))
-    child.once('exit', (code) => reject(new Error(`it ended with ${code} before it listened`)))
-  })
-}
-
-const upstream = await portOf(fork(join(folder, 'serve-upstream.js')))
-const base = `http://127.0.0.1:${upstream}/v1`
+const children = await createChildren()
+const upstream = await children.start('serve-upstream')
+const base = `http://127.0.0.1:${upstream.port}/v1`
 
 interface Gateway {
   readonly name: string
@@ -51,8 +30,8 @@ interface Gateway {
 }
 
 async function ours(): Promise<Gateway> {
-  const child = fork(join(folder, 'serve-gateway.js'), [base])
-  return { name: 'modelfirst', port: await portOf(child), pid: child.pid ?? 0, headers: {} }
+  const { port, process } = await children.start('serve-gateway', [base])
+  return { name: 'modelfirst', port, pid: process.pid ?? 0, headers: {} }
 }
 
 async function portkey(path: string): Promise<Gateway> {
@@ -60,7 +39,7 @@ async function portkey(path: string): Promise<Gateway> {
   const child = spawn(process.execPath, [join(path, 'build/start-server.js'), `--port=${port}`, '--headless'], {
     stdio: 'ignore',
   })
-  children.push(child)
+  children.adopt(child)
   const { version }: { version: string } = JSON.parse(readFileSync(join(path, 'package.json'), 'utf8'))
   for (let tries = 0; ; tries += 1) {
     try {
@@ -164,4 +143,10 @@ for (const { name, body, connections, count } of scenes) {
   console.log(columns([['', 'per second', '×', 'CPU µs each', 'first ms p50', 'p99'], ...rows]))
   console.log()
 }
-for (const child of children) child.kill()
+children.end()
+
+const { streams, lost, rss, heap, heapAfter } = await crowd(Number(process.env.STREAMS ?? 2000))
+const kb = (bytes: number) => `${(bytes / 1000).toFixed(1)} kB`
+console.log(
+  `${streams} slow streams at once: lost ${lost}; each ${kb(rss)} of RSS, ${kb(heap)} of heap; left ${kb(heapAfter)}`,
+)
