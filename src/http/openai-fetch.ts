@@ -1,4 +1,5 @@
 import type { CompletionStream } from '../completion-stream.ts'
+import type { EmbeddingInput, Embeddings, EmbedOptions } from '../embeddings.ts'
 import { ConfigError, RouterError } from '../errors.ts'
 import type { StreamEvent } from '../glue.ts'
 import { type ToldError, told } from '../openai-error.ts'
@@ -9,6 +10,7 @@ import { type Manner, OPEN, type Opening, PLAIN_MANNER, responseOf, type StreamH
 import { BadRequest } from './bad-request.ts'
 import { answerHeaders, chatAnswer, headerText } from './chat-answer.ts'
 import { type AskedChat, createChatReader } from './chat-request.ts'
+import { askedEmbeddings, embeddingsAnswer, embeddingsHeaders } from './embeddings.ts'
 import { type Incoming, incomingOf, jsonOf } from './incoming.ts'
 import { createModelPages } from './models.ts'
 import { purposeOf } from './paths.ts'
@@ -42,7 +44,7 @@ const MOST_BYTES = 32 * 1024 * 1024
 export function openaiFetch(router: Router, options: OpenAIFetchOptions = {}): OpenAIFetch {
   checkOptions(options, { of: 'openaiFetch', says: 'an object such as { task }', known: OPTIONS })
   const { task, policy, maxBodyBytes = MOST_BYTES } = options
-  const { tasks, providers } = knownOf(router)
+  const { tasks, providers, embed } = knownOf(router)
   if (task !== undefined && !tasks.includes(task)) {
     throw new ConfigError('openaiFetch.task', `expected one of ${tasks.join(', ')}, got another name`)
   }
@@ -54,6 +56,15 @@ export function openaiFetch(router: Router, options: OpenAIFetchOptions = {}): O
     if (asked.stream) return streamed(router.stream(asked.task, asked.input, asked.options), asked, mannerOf(incoming))
     const completion = await router.complete(asked.task, asked.input, asked.options)
     return new Response(chatAnswer(completion), { headers: answerHeaders(completion) })
+  }
+
+  async function embeddings(incoming: Incoming): Promise<Response> {
+    const { model, input, options } = askedEmbeddings(await jsonOf(incoming, maxBodyBytes), incoming)
+    if (embed === undefined) {
+      throw new BadRequest('this router has no embeddings', { status: 501, code: 'not_implemented' })
+    }
+    const vectors = await embed(model, input, options)
+    return new Response(embeddingsAnswer(vectors), { headers: embeddingsHeaders(vectors) })
   }
 
   async function answer(incoming: Incoming): Promise<Response> {
@@ -72,7 +83,7 @@ export function openaiFetch(router: Router, options: OpenAIFetchOptions = {}): O
       }
       case 'embeddings':
         allow(method, POST)
-        throw new BadRequest('embeddings are not served here yet', { status: 501, code: 'not_implemented' })
+        return embeddings(incoming)
       case 'responses':
         throw new BadRequest('the responses API is not served here: use chat completions', {
           status: 501,
@@ -105,8 +116,15 @@ const OPTIONS = {
   maxBodyBytes: expected('bytes above 0', (value) => typeof value === 'number' && value > 0),
 }
 
-function knownOf(router: Router & { tasks?: readonly string[]; providers?: readonly KnownProvider[] }) {
-  return { tasks: router.tasks ?? [], providers: router.providers ?? [] }
+type Embed = (model: string, input: EmbeddingInput, options: EmbedOptions) => Promise<Embeddings>
+
+/** A router of somebody else's making may have less. */
+function knownOf(router: {
+  readonly tasks?: readonly string[]
+  readonly providers?: readonly KnownProvider[]
+  readonly embed?: Embed
+}) {
+  return { tasks: router.tasks ?? [], providers: router.providers ?? [], embed: router.embed }
 }
 
 const JSON_HEADERS = Object.freeze({ 'content-type': 'application/json' })
