@@ -86,6 +86,7 @@ export const aiSdk = (sdk: Sdk, version: string): Client => ({
 /** `Output.object`, and tools in a stream. */
 export const aiSdkStreams = (sdk: Sdk, version: string): Client => ({
   name: `ai ${version}, streams and outputs`,
+  ticketsInPieces: true,
   ...common,
   open(entrance): Verbs {
     const provider = providerAt(sdk, entrance)

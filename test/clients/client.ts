@@ -43,6 +43,8 @@ export interface Client {
   readonly name: string
   open(entrance: Entrance): Verbs
   tell(error: unknown): Told
+  /** It asks for a `TICKET` as a stream. Left out: as a whole. */
+  readonly ticketsInPieces?: true
   /** Its own names of errors. */
   readonly errors: {
     readonly limited: string

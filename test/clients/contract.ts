@@ -121,14 +121,19 @@ function behaves(client: Client, place: Place, standing: () => Stage): void {
     expect(JSON.stringify(sandbox.requests.at(-1)?.body)).toContain('degrees')
   })
 
-  test.each([
-    ['', [ok(JSON.stringify(FILLED))], [], ['groq']],
-    [', of the next provider', [LIMITED], [ok(JSON.stringify(FILLED))], ['groq', 'openrouter']],
-  ])('an answer in a shape%s', async (_, groq, openrouter, providers) => {
-    sandbox.groq.script(groq)
-    sandbox.openrouter.script(openrouter)
+  test('an answer in a shape', async () => {
+    sandbox.groq.script([ok(JSON.stringify(FILLED))])
+    sandbox.openrouter.script([ok(JSON.stringify(FILLED))])
     expect(await verbs.ticket({ ...say, prompt: 'My parcel is late!' })).toEqual(FILLED)
-    expect(asked()).toEqual(providers)
+    // Groq fills no schema in a stream: it is not asked for what it would refuse.
+    expect(asked()).toEqual([client.ticketsInPieces === true ? 'openrouter' : 'groq'])
+  })
+
+  test('an answer in a shape, of the next provider', async () => {
+    sandbox.groq.script([LIMITED])
+    sandbox.openrouter.script([ok(JSON.stringify(FILLED))])
+    expect(await verbs.ticket({ ...say, prompt: 'My parcel is late!' })).toEqual(FILLED)
+    expect(asked()).toEqual(client.ticketsInPieces === true ? ['openrouter'] : ['groq', 'openrouter'])
   })
 
   test('giving up before the answer ends the request to the provider', async () => {
