@@ -1,10 +1,16 @@
+import { createOpenAICompatible } from '@ai-sdk/openai-compatible'
 import { ContextOverflowError } from '@langchain/core/errors'
-import { ChatOpenAI } from '@langchain/openai'
+import { ChatOpenAI, OpenAIEmbeddings } from '@langchain/openai'
 import { HTTPClient, OpenRouter } from '@openrouter/sdk'
+import { embed } from 'ai'
 import Groq from 'groq-sdk'
+import { compatible, createRouter } from 'modelfirst'
+import { openaiFetch } from 'modelfirst/http'
 import { fail, ok } from 'modelfirst/sandbox'
 import OpenAI from 'openai'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { reply, serve } from '../support/server.ts'
+import type { Fetch } from './client.ts'
 import { inProcess, MODEL, type Stage, TASK } from './place.ts'
 
 /** What one client alone has a word for. */
@@ -107,6 +113,49 @@ export function clientExtras(): void {
     const model = new ChatOpenAI({ model: TASK, apiKey, maxRetries: 0, configuration: { fetch, logLevel: 'off' } })
     const outcome = await model.invoke('Hello').catch((error: unknown) => error)
     expect(ContextOverflowError.isInstance(outcome)).toBe(true)
+  })
+
+  describe('vectors', () => {
+    const model = 'openai/text-embedding-3-small'
+    const vector = [0.5, -0.25]
+    const ways: readonly (readonly [
+      string,
+      (at: { apiKey: string; fetch: Fetch }) => Promise<readonly number[] | undefined>,
+    ])[] = [
+      [
+        'the OpenAI SDK, which asks for base64',
+        async (at) => (await new OpenAI(at).embeddings.create({ model, input: 'Hello' })).data[0]?.embedding,
+      ],
+      [
+        'the AI SDK',
+        async (at) => {
+          const provider = createOpenAICompatible({ name: 'modelfirst', baseURL: 'https://router.invalid/v1', ...at })
+          return (await embed({ model: provider.embeddingModel(model), value: 'Hello' })).embedding
+        },
+      ],
+      [
+        'LangChain',
+        ({ apiKey, fetch }) => new OpenAIEmbeddings({ model, apiKey, configuration: { fetch } }).embedQuery('Hello'),
+      ],
+    ]
+
+    test.each(ways)('%s', async (_, ask) => {
+      const server = await serve(({ body, response }) => {
+        const { encoding_format } = JSON.parse(body)
+        const bytes = Buffer.from(new Float32Array(vector).buffer).toString('base64')
+        const embedding = encoding_format === 'base64' ? bytes : vector
+        const data = [{ object: 'embedding', index: 0, embedding }]
+        reply(
+          response,
+          200,
+          JSON.stringify({ object: 'list', model, data, usage: { prompt_tokens: 1, total_tokens: 1 } }),
+        )
+      })
+      const vectors = compatible({ name: 'vectors', baseURL: server.url, apiKey: 'sk-test', models: [model] })
+      const router = createRouter({ providers: [vectors], tasks: {} })
+      expect(await ask({ apiKey: 'nobody-reads-it', fetch: openaiFetch(router) })).toEqual(vector)
+      await Promise.all([router.close(), server.close()])
+    })
   })
 
   test('a picture goes through as it is', async () => {

@@ -1,8 +1,7 @@
 import { createRouter, type UsageRecord } from 'modelfirst'
+import { openaiFetch, serve } from 'modelfirst/http'
 import { type Sandbox, startSandbox } from 'modelfirst/sandbox'
 import { systemClock } from '../../src/clock.ts'
-import { openaiFetch } from '../../src/http/openai-fetch.ts'
-import { serve } from '../../src/http/serve.ts'
 import { hasty } from '../support/router.ts'
 import type { Entrance } from './client.ts'
 
