@@ -55,10 +55,9 @@ function embedding(first: Upstream, second: Upstream = answering({ cost: 0.00000
     note: (record: UsageRecord) => void records.push(record),
   }
   const bare: Router = createRouter({ providers, tasks: {} })
-  const router = {
-    ...bare,
+  const router = Object.assign({}, bare, {
     embed: (...[model, input, options]: Parameters<typeof embed>) => embed(model, input, options, sources),
-  }
+  })
   const ask = openaiFetch(router)
   const post = (body: object, init: RequestInit = {}) =>
     ask('https://x.example/v1/embeddings', {
