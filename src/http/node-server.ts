@@ -85,6 +85,7 @@ export async function serveHandler(
 
 /** As long as others that stand before a server keep theirs, and a little more: who closes first loses requests. */
 const KEEP_ALIVE_MS = 65_000
+const MOST_WAITING = 4096
 const MOST_HEADER_BYTES = 16 * 1024
 
 type Lookup = typeof import('node:dns/promises')['lookup']
@@ -119,7 +120,8 @@ async function listening(
 ): Promise<number> {
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error) => reject(listenError(error, { port, host })))
-    server.listen(port, address, resolve)
+    // As many as the system allows may knock while we are busy: whoever finds the queue full is turned away.
+    server.listen({ port, host: address, backlog: MOST_WAITING }, resolve)
   })
   const bound = server.address()
   return typeof bound === 'object' && bound !== null ? bound.port : port

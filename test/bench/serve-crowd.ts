@@ -6,8 +6,9 @@ import { load, requestOf } from './serve-load.ts'
 /** What many slow streams at once cost the process that passes them on. */
 export interface Crowd {
   readonly streams: number
-  /** Of those, how many were not whole. */
+  /** Of those, how many were not whole, and how some of them ended. */
   readonly lost: number
+  readonly endings: readonly string[]
   /** Above what the process held before, in bytes for each stream, collected. */
   readonly rss: number
   readonly heap: number
@@ -42,7 +43,7 @@ export async function crowd(streams: number, tokens = 12): Promise<Crowd> {
     const before = await memoryOf(gateway.process)
     const request = asking(`drip ${tokens} 1000`)
     let begun = 0
-    const all: Promise<boolean>[] = []
+    const all: Promise<string | null>[] = []
     for (let n = 0; n < streams; n += 1) {
       all.push(
         streamed(gateway.port, request, () => {
@@ -55,12 +56,13 @@ export async function crowd(streams: number, tokens = 12): Promise<Crowd> {
     while (begun < streams) await new Promise((resolve) => setTimeout(resolve, 20))
     await new Promise((resolve) => setTimeout(resolve, 1500))
     const during = await memoryOf(gateway.process)
-    const lost = (await Promise.all(all)).filter((isWhole) => !isWhole).length
+    const endings = (await Promise.all(all)).filter((ending) => ending !== null)
     await new Promise((resolve) => setTimeout(resolve, 500))
     const after = await memoryOf(gateway.process)
     return {
       streams,
-      lost,
+      lost: endings.length,
+      endings: [...new Set(endings)].slice(0, 5),
       rss: (during.rss - before.rss) / streams,
       heap: (heapOf(during) - heapOf(before)) / streams,
       heapAfter: (heapOf(after) - heapOf(before)) / streams,
@@ -79,22 +81,25 @@ function memoryOf(child: ChildProcess): Promise<Memory> {
   })
 }
 
-/** Whether it came whole. */
-function streamed(port: number, request: Buffer, begun: () => void): Promise<boolean> {
+/** `null`: it came whole; else how it ended. */
+function streamed(port: number, request: Buffer, begun: () => void): Promise<string | null> {
   return new Promise((resolve) => {
     let end = ''
+    let problem = 'closed'
     let isBegun = false
     const socket: Socket = connect(port, '127.0.0.1', () => socket.write(request))
     socket.on('data', (chunk) => {
-      end = (end + chunk.toString('latin1')).slice(-40)
+      end = (end + chunk.toString('latin1')).slice(-300)
       if (isBegun) return
       isBegun = true
       begun()
     })
-    socket.on('error', () => {})
+    socket.on('error', ({ message }) => {
+      problem = message
+    })
     socket.on('close', () => {
       if (!isBegun) begun()
-      resolve(end.endsWith('data: [DONE]\n\n\r\n0\r\n\r\n'))
+      resolve(end.endsWith('data: [DONE]\n\n\r\n0\r\n\r\n') ? null : `${problem} after ${JSON.stringify(end)}`)
     })
   })
 }
