@@ -3,12 +3,16 @@ import type { Completion } from '../completion.ts'
 import { fields, isPresent } from '../fields.ts'
 import { choiceOf, FINISH, servedBy, usageOf } from '../openai-answer.ts'
 
-/** An answer as OpenAI's clients read it, with what OpenRouter's look for beside it. */
-export function chatAnswer({ message, finish, model, provider, host, usage, raw }: Completion): string {
+/** An answer as OpenAI's clients read it, with what OpenRouter's look for beside it; `shaped`: it had to fit a schema. */
+export function chatAnswer(
+  { message, finish, model, provider, host, usage, raw, data, text, toolCalls }: Completion,
+  shaped: boolean,
+): string {
   const { logprobs = null, native_finish_reason: native, message: told } = choiceOf(raw)
   const { system_fingerprint: fingerprint, service_tier: tier, openrouter_metadata: routed } = fields(raw) ?? {}
   const audio = fields(told)?.audio
   const used = usageOf(usage, raw)
+  const content = shaped && toolCalls.length === 0 ? cleanJson(text, data) : message.content
   return JSON.stringify({
     id: usage.id,
     object: 'chat.completion',
@@ -20,7 +24,7 @@ export function chatAnswer({ message, finish, model, provider, host, usage, raw 
     choices: [
       {
         index: 0,
-        message: { ...message, refusal: message.refusal ?? null, ...(isPresent(audio) && { audio }) },
+        message: { ...message, content, refusal: message.refusal ?? null, ...(isPresent(audio) && { audio }) },
         logprobs,
         finish_reason: FINISH[finish.reason],
         ...(typeof native === 'string' && { native_finish_reason: native }),
@@ -29,6 +33,16 @@ export function chatAnswer({ message, finish, model, provider, host, usage, raw 
     ...(used !== null && { usage: used }),
     ...(isPresent(routed) && { openrouter_metadata: routed }),
   })
+}
+
+/** The text as it was written where it is the JSON that was asked for, and that JSON where something stands around it. */
+function cleanJson(text: string, data: unknown): string {
+  const json = JSON.stringify(data)
+  try {
+    return JSON.stringify(JSON.parse(text)) === json ? text : json
+  } catch {
+    return json
+  }
 }
 
 /** What a client may want to know that its protocol has no place for. */

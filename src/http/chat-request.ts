@@ -6,6 +6,7 @@ import type { CallOptions } from '../gather.ts'
 import { unknown } from '../options.ts'
 import type { TaskPolicy } from '../policy.ts'
 import type { ProviderRef, ProviderRule } from '../provider-rule.ts'
+import { jsonSchema, type Schema } from '../schema.ts'
 import { BadRequest } from './bad-request.ts'
 import type { Incoming } from './incoming.ts'
 import { type KnownProvider, type Preferences, preferencesOf } from './preferences.ts'
@@ -31,10 +32,13 @@ export interface ChatReaderOptions {
 const TASK = 'task:'
 /** Policies that were asked for; the router checks each of them once. */
 const MOST_POLICIES = 1000
+/** Schemas too: each is read once. */
+const MOST_SCHEMAS = 100
 
 /** Reads requests as OpenAI's and OpenRouter's clients write them. */
 export function createChatReader({ tasks, providers, task: usual, policy }: ChatReaderOptions) {
   const policies = new Map<string, TaskPolicy>()
+  const schemas = new Map<string, Schema | null>()
 
   function taskOf(model: string): string | null {
     if (model.startsWith(TASK)) return checkedTask(model.slice(TASK.length))
@@ -65,6 +69,16 @@ export function createChatReader({ tasks, providers, task: usual, policy }: Chat
     return keep(policies, MOST_POLICIES, name, made)
   }
 
+  /** `null`: it has none, or one that is not for us to check, which is then the provider's to judge. */
+  function schemaOf({ response_format: format, stream }: Fields): Schema | null {
+    const json = fields(fields(fields(format)?.json_schema)?.schema)
+    // In pieces an answer is handed on as the provider writes it: it could not be mended any more.
+    if (stream === true || fields(format)?.type !== 'json_schema' || json === undefined) return null
+    const text = JSON.stringify(json)
+    const known = schemas.get(text)
+    return known !== undefined ? known : keep(schemas, MOST_SCHEMAS, text, readSchema(json))
+  }
+
   return (body: Fields, incoming: Pick<Incoming, 'header' | 'signal'>): AskedChat => {
     checkFields(body)
     const {
@@ -92,7 +106,9 @@ export function createChatReader({ tasks, providers, task: usual, policy }: Chat
     }
     if (task !== null) checkWithTask(named, preferences)
     const extras = extrasOf({ plugins, preset, transforms, trace }, preferences, incoming)
-    const input: Fields = extras === null ? rest : { ...rest, openrouter: extras }
+    const schema = schemaOf(body)
+    const plain = schema === null ? rest : formless(rest)
+    const input: Fields = extras === null ? plain : { ...plain, openrouter: extras }
     if (!isChat(input))
       throw new BadRequest('messages: expected a list of messages, got nothing', {
         param: 'messages',
@@ -108,9 +124,22 @@ export function createChatReader({ tasks, providers, task: usual, policy }: Chat
         ...(session !== null && { session }),
         ...(preferences.data !== undefined && { data: preferences.data }),
         ...(metadata !== null && { metadata }),
+        ...(schema !== null && { schema }),
       },
       stream: body.stream === true,
     }
+  }
+}
+
+function formless({ response_format: _, ...rest }: Fields): Fields {
+  return rest
+}
+
+function readSchema(json: Fields): Schema | null {
+  try {
+    return jsonSchema(json)
+  } catch {
+    return null
   }
 }
 

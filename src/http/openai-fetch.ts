@@ -55,7 +55,9 @@ export function openaiFetch(router: Router, options: OpenAIFetchOptions = {}): O
     const asked = read(await jsonOf(incoming, maxBodyBytes), incoming)
     if (asked.stream) return streamed(router.stream(asked.task, asked.input, asked.options), asked, mannerOf(incoming))
     const completion = await router.complete(asked.task, asked.input, asked.options)
-    return new Response(chatAnswer(completion), { headers: answerHeaders(completion) })
+    return new Response(chatAnswer(completion, asked.options.schema !== undefined), {
+      headers: answerHeaders(completion),
+    })
   }
 
   async function embeddings(incoming: Incoming): Promise<Response> {

@@ -291,6 +291,43 @@ describe('what comes back', () => {
   })
 })
 
+describe('an answer in a shape', () => {
+  const schema = {
+    type: 'object',
+    properties: { label: { type: 'string' } },
+    required: ['label'],
+    additionalProperties: false,
+  }
+  const format = { type: 'json_schema', json_schema: { name: 'label', strict: true, schema } }
+  const saying = (content: string) => () =>
+    new Response(
+      JSON.stringify({
+        ...ANSWER,
+        model: 'tiny',
+        choices: [{ index: 0, message: { role: 'assistant', content }, finish_reason: 'stop' }],
+      }),
+    )
+
+  test('is the JSON alone, whatever stands around it', async () => {
+    for (const [content, clean] of [
+      ['{ "label": "bug" }', '{ "label": "bug" }'],
+      ['```json\n{"label":"bug"}\n```', '{"label":"bug"}'],
+    ] as const) {
+      const { post } = openOwnDoor({ third: saying(content) })
+      const response = await post({ model: 'tiny', messages, response_format: format })
+      expect((await response.json()).choices[0].message.content).toBe(clean)
+    }
+  })
+
+  test('is asked for again when it is none, and never passed off for one', async () => {
+    const { post, sent } = openOwnDoor({ third: saying('{"label":5}') })
+    const response = await post({ model: 'tiny', messages, response_format: format })
+    expect(response.status).toBe(502)
+    expect(await response.json()).toMatchObject({ error: { code: 'bad_output' } })
+    expect(sent.length).toBeGreaterThan(1)
+  })
+})
+
 describe('how it can be asked', () => {
   test('with a Request, any prefix, and bodies that come in any form', async () => {
     const { ask } = openDoor()
