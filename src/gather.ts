@@ -4,6 +4,7 @@ import { checkedCall, checkedInput, checkedNeeds, checkedSession } from './check
 import { type Clock, isoTime, utcMinutes } from './clock.ts'
 import type { Demand } from './demand.ts'
 import type { DataRule } from './dialects/dialect.ts'
+import { ConfigError } from './errors.ts'
 import { fields } from './fields.ts'
 import type { Health } from './health.ts'
 import type { Facts } from './model-rule.ts'
@@ -17,7 +18,8 @@ import { type Schema, type Shape, shapeOf } from './schema.ts'
 import { openingOf, type Session, type SessionName, type Sessions } from './session.ts'
 import { requestFor, type Settings, withOptions } from './settings.ts'
 import { NO_SESSION, type SessionFacts } from './stickiness.ts'
-import { type Tool, type Toolbox, toolboxOf } from './tools.ts'
+import { takesName } from './structured.ts'
+import { type Tool, toolboxOf } from './tools.ts'
 import { offerKey } from './way.ts'
 
 export interface CallOptions<
@@ -73,7 +75,7 @@ export async function gather(own: Policy, input: Input, given: CallOptions, sour
   const { providers, clock, sessions, health, defaults } = sources
   const policy = tightened(own, checkedCall(given))
   const demand = demandOf(policy, given)
-  const asked = withTools(withOptions(checkedInput(input), given.request), demand?.toolbox ?? null)
+  const asked = withTools(withOptions(checkedInput(input), given.request), demand)
   const settings: Settings = { defaults, policy: policy.request, asked }
   const request = requestFor(settings)
   await sources.loaded
@@ -104,9 +106,22 @@ function demandOf({ shape, accept }: Policy, { schema, tools }: CallOptions): De
   return asked === null && accept === null && toolbox === null ? null : { shape: asked, toolbox, accept }
 }
 
-function withTools(request: ChatRequest, toolbox: Toolbox | null): ChatRequest {
-  if (toolbox === null) return request
-  return { ...request, tools: [...(request.tools ?? []), ...toolbox.definitions] }
+function withTools(request: ChatRequest, demand: Demand | null): ChatRequest {
+  const toolbox = demand?.toolbox ?? null
+  const own = request.tools ?? []
+  const twice = own.findIndex((each) => each.type === 'function' && toolbox?.find(each.function.name) !== undefined)
+  if (twice !== -1) {
+    const problem = 'expected a name of its own, got that of one of options.tools'
+    throw new ConfigError(`input.tools[${twice}]`, problem)
+  }
+  const asked = toolbox === null ? request : { ...request, tools: [...own, ...toolbox.definitions] }
+  if (demand?.shape != null && takesName(asked)) {
+    throw new ConfigError(
+      'tools',
+      'expected other names where there is a schema: "give_answer" is how answers are taken',
+    )
+  }
+  return asked
 }
 
 /** A shape is part of the prompt, one way or the other, and asked for in a way that each offer takes. */

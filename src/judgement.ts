@@ -1,3 +1,4 @@
+import type { ChatCompletionTool } from 'openai/resources/chat/completions'
 import type { Answer } from './answer.ts'
 import type { ChatMessage, ToolCall } from './chat.ts'
 import { draftOf } from './completion.ts'
@@ -8,7 +9,7 @@ import { kindOf } from './options.ts'
 import { inTime } from './patience.ts'
 import { quotable } from './redact.ts'
 import type { Checked, Issue } from './schema.ts'
-import { lineOf, mended, checkedValue } from './structured.ts'
+import { checkedValue, kept, lineOf, mended, mendedKept, uncalled } from './structured.ts'
 
 /**
  * What a whole answer is worth: one that does not have its shape, calls tools as they cannot be called, or stays below
@@ -16,13 +17,16 @@ import { lineOf, mended, checkedValue } from './structured.ts'
  */
 export async function judged(call: Call, result: AttemptResult): Promise<AttemptResult> {
   const { demand } = call
-  const { answer } = result
-  if (demand === null || result.failure !== null || answer === null) return result
-  const called = await calls(demand, answer, call)
+  if (demand === null) return result
+  if (result.failure !== null) return result.failure.kind === 'bad-output' ? unusable(call, demand, result) : result
+  if (result.answer === null) return result
+  const { answer, strange } = offered(call, result.answer, result)
+  const called = strange ? STRANGE : await calls(demand, answer, call, result)
   if (called === null) return refused(result, overdue(call))
   if ('issues' in called) return unfit(result, answer, called.issues)
   const { toolCalls } = called
-  const sound: AttemptResult = toolCalls === answer.toolCalls ? result : { ...result, answer: { ...answer, toolCalls } }
+  const isAsItCame = answer === result.answer && toolCalls === answer.toolCalls
+  const sound: AttemptResult = isAsItCame ? result : { ...result, answer: { ...answer, toolCalls } }
   // Tools are called first: the answer is still to come.
   if (toolCalls.length > 0) return sound
   const valued = await value(demand, result, answer, call)
@@ -33,26 +37,60 @@ export async function judged(call: Call, result: AttemptResult): Promise<Attempt
   return below === null ? whole : refused(whole, below)
 }
 
+/** What did not even come through its endpoint, or not as JSON: what is known of it is told all the same. */
+async function unusable(call: Call, { shape }: Demand, result: AttemptResult): Promise<AttemptResult> {
+  const { text, issues } = kept(result.body, { answer: result.answer, form: result.way.form, shape })
+  const known = issues instanceof Promise ? await inTime(issues, patience(call)) : issues
+  if (known === null) return refused(result, overdue(call))
+  const found = await issues
+  // Where it said nothing, there is nothing to mend: it is asked the same again.
+  const mend = text === '' && result.answer === null ? {} : { mend: mendedKept(text, found) }
+  return { ...result, issues: found, ...mend }
+}
+
+/** Calls of tools where there are none to call are no answer; where there is a text beside them, that is it. */
+function offered({ request, demand }: Call, answer: Answer, { way }: AttemptResult) {
+  const own = [request.tools, way.settings?.tools, way.provider.settings.tools]
+  const none = answer.toolCalls.length > 0 && demand?.shape != null && own.every((tools) => (tools ?? []).length === 0)
+  return none ? { answer: uncalled(answer), strange: answer.text === '' } : { answer, strange: false }
+}
+
+const STRANGE = Object.freeze({ issues: [{ path: ['tools'], message: 'there are none: answer in text' }] })
+
 /** The calls with their arguments as the tools take them. `null`: the call was over before that was known. */
 async function calls(
   { toolbox }: Demand,
   { toolCalls }: Answer,
   call: Call,
+  { way }: AttemptResult,
 ): Promise<{ readonly toolCalls: readonly ToolCall[] } | { readonly issues: readonly Issue[] } | null> {
   if (toolbox === null || toolCalls.length === 0) return { toolCalls }
+  const others = new Set(
+    [...(call.request.tools ?? []), ...(way.settings?.tools ?? []), ...(way.provider.settings.tools ?? [])].map(nameOf),
+  )
   const checked: ToolCall[] = []
   const issues: Issue[] = []
   for (const each of toolCalls) {
+    const isOurs = toolbox.find(each.name) !== undefined
+    // Of tools that came with the request itself, nothing is known but their names.
+    if (!isOurs && others.has(each.name)) {
+      checked.push(each)
+      continue
+    }
     const result = await within(toolbox.check(each), call)
     if (result === null) return null
     if (result.ok) checked.push({ ...each, arguments: result.value })
     else {
       // A name that no tool has is the model's own text.
-      const name = toolbox.find(each.name) === undefined ? 'tools' : each.name
+      const name = isOurs ? each.name : 'tools'
       for (const { path, message } of result.issues) issues.push({ path: [name, ...path], message })
     }
   }
   return issues.length > 0 ? { issues } : { toolCalls: checked }
+}
+
+function nameOf(tool: ChatCompletionTool): string | null {
+  return tool.type === 'function' ? tool.function.name : tool.type === 'custom' ? tool.custom.name : null
 }
 
 function value({ shape }: Demand, { way }: AttemptResult, answer: Answer, call: Call): Promise<Checked | null> {
@@ -70,12 +108,18 @@ async function bar({ accept }: Demand, result: AttemptResult, call: Call): Promi
   try {
     said = await inTime(accept(draftOf(answer, record, data)), patience(call))
   } catch (error) {
-    return failure('below-bar', { detail: `accept threw ${error instanceof Error ? error.name : kindOf(error)}` })
+    const what = error instanceof Error ? told(error.name, call, answer) : kindOf(error)
+    return failure('below-bar', { detail: `accept threw ${what}` })
   }
   if (said === true) return null
   if (said === null && isOver(call)) return overdue(call)
-  if (typeof said === 'string') return failure('below-bar', { detail: quotable(said, answer.text) })
+  if (typeof said === 'string') return failure('below-bar', { detail: told(said, call, answer) })
   return failure('below-bar', { detail: said === false ? null : `accept gave ${kindOf(said)}, not true or a reason` })
+}
+
+/** Words of the user's own, without what was asked and answered. */
+function told(words: string, { request }: Call, { text, reasoning }: Answer): string {
+  return quotable(words, [JSON.stringify(request), text, reasoning ?? ''].join('\n'))
 }
 
 /** What a schema says, which may take its time; `null` when the call was over before. */

@@ -100,6 +100,8 @@ export async function* produce(
       await take.judge()
       if (ended !== null) break
       const last = settleTake()
+      const released = last?.failure === null ? take.released() : []
+      if (released.length > 0) yield released
       if (last === null || last.failure === null || running.stopped) break
       const then = afterBreak(take)
       if (then === null) break
@@ -157,12 +159,13 @@ export async function* produce(
     return worth
   }
 
-  function afterBreak({ order, assembly }: Take): Glue | null {
+  function afterBreak({ order, assembly, result }: Take): Glue | null {
     if (call.cancellation.canceled) return null
     // Text alone cannot take back what it has said.
     if (call.policy.onBroken === 'restart')
       return running.linear && seen.text !== '' ? null : restarting(seen.text.length)
-    if (call.policy.onBroken === 'fail') return null
+    // One that came whole and is not taken has no end to go on from.
+    if (call.policy.onBroken === 'fail' || result?.failure === null) return null
     // No text to go on from: what was thought so far is thought again.
     if (seen.text === '' && !assembly.callsTools) return restarting(0)
     const seam = seamOf(seen.text, { assembly, request: order.request })
@@ -192,7 +195,7 @@ export async function* produce(
     const result = outcome.last
     const planned = result?.way.step.model ?? ''
     if (outcome.won?.answer != null || (running.stopped && !call.cancellation.canceled)) {
-      const answer = whole(result?.answer ?? NOTHING)
+      const answer = whole(result?.answer ?? NOTHING, result?.way.form)
       const { body: raw = null, data = null } = result ?? {}
       running.resolve(completionOf(answer, { usage, plan, raw, planned, data }))
       return { answer, error: null }
@@ -209,8 +212,9 @@ export async function* produce(
   }
 
   /** The answer as it was seen, which is more than the last attempt's when several were joined. */
-  function whole(answer: Answer): Answer {
-    if (answer.text === seen.text) return answer
+  function whole(answer: Answer, form: Form | undefined): Answer {
+    // What is said before a tool takes the answer is no part of it.
+    if (answer.text === seen.text || form?.kind === 'tool') return answer
     const { reasoning_details: _, reasoning: __, ...message } = answer.message
     const reasoning = seen.reasoning || null
     const joined = { ...message, content: seen.text, ...(reasoning !== null && { reasoning }) }
@@ -232,6 +236,8 @@ interface Take extends Trial {
   readonly first: readonly StreamEvent[]
   /** What can be seen next; nothing: it is over. */
   read(): Promise<readonly StreamEvent[]>
+  /** Calls of tools, which nobody sees before they are checked. */
+  released(): readonly StreamEvent[]
   /** Finds out what a whole answer is worth. */
   judge(): Promise<void>
   /** What it is worth, once that is known. */
@@ -248,7 +254,12 @@ function openTake(
   let first: readonly StreamEvent[] = []
   let unchecked = call.refuses !== null
   let judgement: AttemptResult | null = null
+  /** Given up while it was judged: nobody waits for the end of that. */
+  let giveUpJudging = () => {}
   const { form } = order.way
+  const isTextOf = textsOf(form)
+  const held: Delta[] = []
+  const holds = call.demand !== null && call.demand.toolbox !== null
 
   async function read(): Promise<readonly StreamEvent[]> {
     const out: StreamEvent[] = []
@@ -265,8 +276,14 @@ function openTake(
           return out
         }
       }
-      for (const delta of deltas) {
-        if (glue.take(asText(delta, form), out)) continue
+      for (const each of deltas) {
+        const delta = isTextOf(each)
+        if (delta === null) continue
+        if (holds && delta.type === 'tool-call-delta' && (glue.shown || !glue.continues)) {
+          held.push(delta)
+          continue
+        }
+        if (glue.take(delta, out)) continue
         live.stop(NO_SEAM)
         return out
       }
@@ -275,7 +292,12 @@ function openTake(
   }
 
   async function judge(): Promise<void> {
-    if (live.result !== null && call.demand !== null) judgement ??= await judged(call, live.result)
+    const { result } = live
+    if (result === null || call.demand === null || judgement !== null) return
+    const givenUp = new Promise<AttemptResult>((resolve) => {
+      giveUpJudging = () => resolve(result)
+    })
+    judgement = await Promise.race([judged(call, result), givenUp])
   }
 
   const started = read().then((out) => {
@@ -288,6 +310,11 @@ function openTake(
     assembly: live.assembly,
     started,
     read,
+    released() {
+      const out: StreamEvent[] = []
+      for (const delta of held.splice(0)) glue.take(delta, out)
+      return out
+    },
     judge,
     get judgement() {
       return judgement
@@ -302,14 +329,22 @@ function openTake(
       const result = judgement ?? live.result
       return result !== null && joins && !glue.shown ? unfitting(result, glue) : result
     },
-    stop: () => live.stop(),
+    stop() {
+      live.stop()
+      giveUpJudging()
+    },
   }
 }
 
-/** The arguments of the tool that takes the answer are its text. */
-function asText(delta: Delta, form: Form | undefined): Delta {
-  if (delta.type !== 'tool-call-delta' || !isAnswer(form, delta.name)) return delta
-  return { type: 'text-delta', text: delta.arguments }
+/** The arguments of the tool that takes the answer are its text; those of a second call of it are nobody's. */
+function textsOf(form: Form | undefined): (delta: Delta) => Delta | null {
+  let taking: number | null = null
+  return (delta) => {
+    if (delta.type !== 'tool-call-delta' || !isAnswer(form, delta.name)) return delta
+    taking ??= delta.index
+    const text = delta.index === taking ? delta.arguments : ''
+    return text === '' ? null : { type: 'text-delta', text }
+  }
 }
 
 const asItIs = (value: unknown) => value

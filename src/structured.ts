@@ -1,5 +1,6 @@
 import type { Answer } from './answer.ts'
 import type { ChatMessage, ChatRequest } from './chat.ts'
+import { fields } from './fields.ts'
 import { readJson } from './lenient.ts'
 import type { FormKind } from './plan.ts'
 import type { Checked, Issue, JsonSchema, Shape } from './schema.ts'
@@ -25,7 +26,8 @@ export interface Asked {
   readonly formatWithTools: boolean
 }
 
-const TOOL = 'answer'
+/** No tool of the caller's may be called this: see `takesName`. */
+const TOOL = 'give_answer'
 const NAME = 'answer'
 const WRAPPED = 'value'
 
@@ -73,14 +75,27 @@ export function shaped(request: ChatRequest, { kind, json }: Form): ChatRequest 
     return {
       ...plain,
       tools: [...tools, { type: 'function', function: taking }],
-      // With the caller's own beside it, it is the model's choice which one it takes, but not whether.
-      tool_choice: tools.length > 0 ? 'required' : { type: 'function', function: { name: TOOL } },
+      tool_choice: choiceOf(plain),
     }
   }
   const said = instructed(request.messages, json, tools.length > 0)
   return kind === 'json'
     ? { ...plain, messages: said, response_format: { type: 'json_object' } }
     : { ...plain, messages: said }
+}
+
+/**
+ * With the caller's own beside it, it is the model's choice which one it takes, but not whether; unless the caller has
+ * chosen one, or none of them.
+ */
+function choiceOf({ tools = [], tool_choice: choice }: ChatRequest): NonNullable<ChatRequest['tool_choice']> {
+  if (tools.length === 0 || choice === 'none') return { type: 'function', function: { name: TOOL } }
+  return typeof choice === 'object' ? choice : 'required'
+}
+
+/** Whether a request has a tool of the name that answers are taken under. */
+export function takesName({ tools = [] }: Pick<ChatRequest, 'tools'>): boolean {
+  return tools.some((tool) => tool.type === 'function' && tool.function.name === TOOL)
 }
 
 /** Behind what the caller says first, so that it is the same prefix each time and can be kept by a cache. */
@@ -144,20 +159,62 @@ export function lineOf({ path, message }: Issue): string {
   return path.length === 0 ? message : `${pathOf(path)}: ${message}`
 }
 
+/** More of an answer than this is not quoted to the model that wrote it: it would be paid for once more. */
+const MOST_QUOTED = 20_000
+
 /** What is said to a model whose answer did not fit: its own words, and what is wrong with them. */
-export function mended(answer: Answer, issues: readonly Issue[]): readonly ChatMessage[] {
+export function mended(
+  answer: Pick<Answer, 'text' | 'toolCalls' | 'message'>,
+  issues: readonly Issue[],
+): readonly ChatMessage[] {
   const wrong = issues.map((issue) => `- ${lineOf(issue)}`).join('\n')
-  if (answer.toolCalls.length > 0) {
-    const content = `Nothing was run, since the arguments do not fit:\n${wrong}\nCall again with what is corrected.`
-    const results = answer.toolCalls.map(({ id }): ChatMessage => ({ role: 'tool', tool_call_id: id, content }))
-    return [answer.message, ...results]
-  }
-  const isCut = issues.some(({ message }) => message === CUT)
+  const { text, toolCalls, message } = answer
   // What was cut off is of no use to go on from, and as long as what is allowed.
+  const isCut = issues.some(({ message }) => message === CUT)
   if (isCut) return [{ role: 'user', content: 'Your last answer was cut off. Answer again, shorter.' }]
+  if (toolCalls.length > 0) {
+    const length = toolCalls.reduce((sum, { json }) => sum + json.length, text.length)
+    const content = `Nothing was run, since the calls do not fit:\n${wrong}\nCall again with what is corrected.`
+    if (length > MOST_QUOTED) return [{ role: 'user', content }]
+    return [message, ...toolCalls.map(({ id }): ChatMessage => ({ role: 'tool', tool_call_id: id, content }))]
+  }
   const content = `Your answer does not fit:\n${wrong}\nAnswer again with the corrected JSON alone.`
-  return [
-    { role: 'assistant', content: answer.text === '' ? '{}' : answer.text },
-    { role: 'user', content },
-  ]
+  const own: readonly ChatMessage[] =
+    text === '' || text.length > MOST_QUOTED ? [] : [{ role: 'assistant', content: text }]
+  return [...own, { role: 'user', content }]
+}
+
+/** An answer without the calls of tools that nobody has offered: what is left of it is its text. */
+export function uncalled(answer: Answer): Answer {
+  const { tool_calls: _, ...message } = answer.message
+  return { ...answer, toolCalls: [], message: { ...message, content: answer.text } }
+}
+
+/** What an endpoint could not use, and whose answer it therefore kept: its issues, and the text, where it is told. */
+export function kept(
+  body: unknown,
+  { answer, form, shape }: { answer: Answer | null; form: Form | undefined; shape: Shape | null },
+): { readonly text: string; readonly issues: readonly Issue[] | Promise<readonly Issue[]> } {
+  const written = fields(fields(body)?.error)?.failed_generation
+  const text = typeof written === 'string' ? written : ''
+  // The arguments of a call, which are all that is checked of an answer before it comes here.
+  if (answer !== null)
+    return { text: '', issues: [{ path: TOOLS, message: answer.finish.reason === 'length' ? CUT : BROKEN }] }
+  const unread = [{ path: NOWHERE, message: text === '' ? PROBLEMS.empty : UNREAD }]
+  if (text === '' || shape === null || form === undefined || form.kind === 'tool') return { text, issues: unread }
+  const read = readJson(text)
+  if (!('value' in read)) return { text, issues: [{ path: NOWHERE, message: PROBLEMS[read.problem] }] }
+  const issuesOf = (checked: Checked) => (checked.ok ? unread : checked.issues)
+  const checked = shape.check(form.restore(read.value))
+  return { text, issues: checked instanceof Promise ? checked.then(issuesOf) : issuesOf(checked) }
+}
+
+const TOOLS: readonly string[] = Object.freeze(['tools'])
+const BROKEN = 'the arguments are not JSON'
+const UNREAD = 'the endpoint could not make use of it'
+
+/** The same, of an answer that the endpoint kept. */
+export function mendedKept(text: string, issues: readonly Issue[]): readonly ChatMessage[] {
+  const answer = { text, toolCalls: NOWHERE, message: { role: 'assistant', content: text } } as const
+  return mended(answer, issues)
 }

@@ -1,14 +1,14 @@
 import { createBudget, LEAST_TIME, worstOf } from './budget.ts'
 import { type Cancelable, createCancellation, pause } from './cancellation.ts'
 import { firstTurn, fits, type Situation, type Tried, type Turn, turnByMove, turnByVerdict, whenOpen } from './chain.ts'
-import type { ChatMessage, ChatRequest } from './chat.ts'
+import { type ChatMessage, type ChatRequest, needsOf } from './chat.ts'
 import type { Events } from './events.ts'
 import type { AttemptResult, Call, Order } from './exchange.ts'
 import { type Failure, failure } from './failure.ts'
 import { type Block, type Health, LONGEST_WAIT, wholeMs } from './health.ts'
-import { FREE, fromUsd } from './money.ts'
-
+import { FREE, fromUsd, toUsd } from './money.ts'
 import type { Rejection } from './plan.ts'
+import { bound } from './price.ts'
 import { spread } from './retry.ts'
 import { movesOf } from './rules.ts'
 import { requestAt } from './settings.ts'
@@ -154,9 +154,10 @@ export function createWalk({ call, ways, rejected, events, health, spending, mor
     return index !== -1
   }
 
-  function begin({ way, role, because }: Turn, adapted: (order: Order) => Order, reserved: Reservation | null): Order {
+  function begin(turn: Turn, adapted: (order: Order) => Order, reserved: Reservation | null): Order {
+    const { way, role, because } = turn
     taken(way)
-    const n = budget.reserve(way)
+    const n = budget.reserve(withMend(turn))
     reservations[n] = reserved
     epochs[n] = health.begin(way.step, clock.now())
     const allowance = health.allowance(way.step.provider)
@@ -176,13 +177,25 @@ export function createWalk({ call, ways, rejected, events, health, spending, mor
     return order
   }
 
+  /** A way as it is paid for: what is said of the answer before is read as well. */
+  function withMend({ way, role }: Turn): Way {
+    const { usd } = way.step.estimate
+    const mend = role === 'repair' ? mendOf(way) : NOTHING
+    if (mend.length === 0 || usd.high === null) return way
+    const { promptTokens } = needsOf({ messages: mend })
+    const { tariff } = way.offer
+    const more = tariff === null ? null : bound(tariff, { promptTokens, maxCompletionTokens: 0 }).high
+    const high = more === null ? null : usd.high + toUsd(more)
+    return { ...way, step: { ...way.step, estimate: { ...way.step.estimate, usd: { low: usd.low, high } } } }
+  }
+
   function mendOf(way: Way): readonly ChatMessage[] {
     return tried.find((each) => each.way === way)?.mend ?? NOTHING
   }
 
   /** While the budgets were asked, another call may have begun to find out whether the offer is well again. */
-  function stillFits(way: Way, before: Block | null): boolean {
-    return !stopped && budget.refusal(way) === null && (blockOf(way) === null || before !== null)
+  function stillFits(way: Way, before: Block | null, priced = way): boolean {
+    return !stopped && budget.refusal(priced) === null && (blockOf(way) === null || before !== null)
   }
 
   /** Nothing was tried: everything is closed for longer than anybody waits. */
@@ -214,20 +227,21 @@ export function createWalk({ call, ways, rejected, events, health, spending, mor
         // Paid for when it is decided on: of many calls that pause, each would find the same retry affordable.
         if (turned?.role === 'retry') health.allowance(turned.way.step.provider).spend(clock.now())
         if (turned === null) break
+        const priced = withMend(turned)
         // What cannot be paid is not waited for.
-        refused = budget.refusal(turned.way)
+        refused = budget.refusal(priced)
         // Without a pause nothing may come in between: of many calls at once, one asks whether an offer is well again.
         if (refused === null && turned.at > clock.now()) {
           if (!(await isDue(turned))) break
           if (stopped) return null
-          refused = budget.refusal(turned.way)
+          refused = budget.refusal(priced)
         }
         if (refused === null) {
           if (spending === null) return begin(turned, adapted, null)
           const before = blockOf(turned.way)
-          const reserved = await spending.reserve(turned.way)
+          const reserved = await spending.reserve(priced)
           if ('settle' in reserved) {
-            if (stillFits(turned.way, before)) return begin(turned, adapted, reserved)
+            if (stillFits(turned.way, before, priced)) return begin(turned, adapted, reserved)
             reserved.settle(FREE)
             continue
           }
