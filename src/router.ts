@@ -247,7 +247,7 @@ export function createRouter(
   const loop = createToolLoop(complete, {
     clock,
     closing,
-    settingsOf: (task) => policies.find(task).request,
+    settingsOf: (task) => ({ ...defaults, ...policies.find(task).request }),
     // A run comes back to the same prompt with each step.
     newSession: (task) => (policies.find(task).session?.derived === false ? newId() : undefined),
   })

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Clock } from '../clock.ts'
 import { createOutflow } from './outflow.ts'
-import type { PlainAnswer } from './refusal.ts'
+import { type PlainAnswer, refusalAt } from './refusal.ts'
 
 /** How long, and how much, a refused request may still go on: a client that is cut off in its sending reads no answer. */
 const LINGER_MS = 1000
@@ -58,7 +58,8 @@ export function createNodeAnswer(options: NodeAnswerOptions): NodeAnswer {
       head(status, headers)
       response.end(body)
     },
-    refuse({ status, headers, body }) {
+    refuse(refusal) {
+      const { status, headers, body } = refusalAt(request.url ?? '', refusal)
       if (response.destroyed) return
       head(status, Object.entries(headers))
       if (request.complete || !hasBody(request)) {

@@ -16,3 +16,10 @@ export function createRefusal(
   const body = JSON.stringify({ error: { message, type, param: null, code } })
   return Object.freeze({ status, body, headers: Object.freeze({ 'content-type': 'application/json', ...headers }) })
 }
+
+/** The same where OpenRouter's own clients ask: they take an error for one only when its code is a number. */
+export function refusalAt(path: string, refusal: PlainAnswer): PlainAnswer {
+  if (refusal.status < 400 || !path.includes('/api/v1/')) return refusal
+  const { message, ...metadata } = JSON.parse(refusal.body).error
+  return { ...refusal, body: JSON.stringify({ error: { code: refusal.status, message, metadata } }) }
+}

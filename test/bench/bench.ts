@@ -6,6 +6,7 @@ import { fork } from 'node:child_process'
 import { compatible, createRouter, openrouter } from 'modelfirst'
 import OpenAI from 'openai'
 import { measureFailover } from './failover.ts'
+import { measureDoor } from './http.ts'
 import { measure, table } from './measure.ts'
 import { measurePlanning } from './planning.ts'
 import { measureAborts, measureStreams } from './streaming.ts'
@@ -68,5 +69,7 @@ console.log()
 console.log(await measureAborts(base))
 console.log()
 console.log(await measureFailover())
+console.log()
+console.log(await measureDoor({ rounds: ROUNDS, calls: CALLS }))
 await router.close()
 server.disconnect()

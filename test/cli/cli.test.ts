@@ -155,7 +155,7 @@ describe('what is asked for wrongly ends with one line that says what to do', ()
   test.each([
     [[], 2, 'name a command: modelfirst --help'],
     [['usge', 'x'], 2, 'unknown command usge: did you mean usage?'],
-    [['frobnicate'], 2, 'unknown command frobnicate: there is report, usage'],
+    [['frobnicate'], 2, 'unknown command frobnicate: there is serve, report, usage'],
     [['usage'], 2, 'name a file of usage records: modelfirst usage usage.jsonl'],
     [['usage', 'a', 'b'], 2, 'one file at a time: what is b?'],
     [['usage', '--bye', 'task', 'x'], 2, 'unknown option --bye: did you mean --by?'],
