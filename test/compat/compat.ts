@@ -19,7 +19,14 @@ interface Target {
 }
 
 /** What runs everywhere, and what only Node has. */
-const ANYWHERE = ['modelfirst', 'modelfirst/openai', 'modelfirst/otel', 'modelfirst/redis', 'modelfirst/report']
+const ANYWHERE = [
+  'modelfirst',
+  'modelfirst/http',
+  'modelfirst/openai',
+  'modelfirst/otel',
+  'modelfirst/redis',
+  'modelfirst/report',
+]
 const SUBPATHS = [...ANYWHERE, 'modelfirst/node', 'modelfirst/sandbox']
 const OLD = { openai: 6, 'p-retry': 7, 'eventsource-parser': 3 }
 const NEW = { openai: 7, 'p-retry': 9, 'eventsource-parser': 4 }

@@ -75,6 +75,7 @@ export async function runAgainst(
         'modelfirst/report': join(root, 'src/report/report.ts'),
         'modelfirst/redis': join(root, 'src/stores/redis.ts'),
         'modelfirst/openai': join(root, 'src/wires/openai.ts'),
+        'modelfirst/http': join(root, 'src/http/http.ts'),
         modelfirst: join(root, 'src/index.ts'),
       },
       // Found in node_modules, as a user's program would.
