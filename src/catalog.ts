@@ -1,3 +1,4 @@
+import { namesOf } from './catalog/names.ts'
 import { ConfigError } from './errors.ts'
 import type { Ability, ListedHost, ListedModel, Listing, Modality } from './listing.ts'
 import { nearest } from './nearest.ts'
@@ -123,12 +124,12 @@ export function createCatalog(): Catalog {
   let built: Index | null = null
   // Built when it is first asked after a change, as several lists usually come together; then all reads are look-ups.
   const index = (): Index => {
-    built ??= buildIndex([...shelves].flatMap(([provider, shelf]) => rowsOf(provider, shelf)))
+    built ??= indexOf([...shelves].flatMap(([provider, shelf]) => rowsOf(provider, shelf)))
     return built
   }
   const lookup = (reference: string): Lookup => {
-    const { names, ids } = index()
-    return names.get(reference.toLowerCase()) ?? { nearest: nearest(reference, ids) }
+    const { meaning, ids } = index()
+    return meaning(reference) ?? { nearest: nearest(reference, ids()) }
   }
   const lenient = (reference: string): Lookup => {
     const found = lookup(reference)
@@ -161,9 +162,9 @@ export function createCatalog(): Catalog {
       const found = lenient(reference)
       return 'model' in found ? found.model.offers : []
     },
-    offer: (provider, canonicalId) => index().offers.get(provider)?.get(canonicalId) ?? null,
+    offer: (provider, canonicalId) => index().offer(provider, canonicalId),
     unlisted: (provider, reference) => offerOf({ provider, row: { id: reference }, model: reference, priced: null }),
-    models: () => index().models,
+    models: () => index().models(),
     successorOf(reference, day) {
       const seen = new Set<string>()
       let found = lenient(reference)
@@ -221,7 +222,7 @@ function rowsOf(provider: string, shelf: Shelf): Row[] {
       const below = merged.get(id)
       merged.set(id, {
         provider,
-        row: { ...below?.row, ...row },
+        row: below === undefined ? row : { ...below.row, ...row },
         priced: row.prices ? { source, date: row.pricedOn ?? date } : (below?.priced ?? null),
         hostsPriced: row.hosts ? { source, date } : (below?.hostsPriced ?? null),
       })
@@ -230,80 +231,87 @@ function rowsOf(provider: string, shelf: Shelf): Row[] {
   return [...merged.values()]
 }
 
+/** Names are sorted at once; a model is put together when it is first asked for, as few of hundreds ever are. */
 interface Index {
-  readonly models: readonly Model[]
+  readonly models: () => readonly Model[]
   /** Every canonical id, for suggestions. */
-  readonly ids: readonly string[]
-  /** Lower-case name to the model it means, or the models it may mean. */
-  readonly names: ReadonlyMap<string, Lookup>
-  readonly offers: ReadonlyMap<string, ReadonlyMap<string, Offer>>
+  readonly ids: () => readonly string[]
+  /** The model that a name means, or the models it may mean. */
+  readonly meaning: (name: string) => Lookup | undefined
+  readonly offer: (provider: string, canonicalId: string) => Offer | null
 }
 
-function buildIndex(rows: readonly Row[]): Index {
+function indexOf(rows: readonly Row[]): Index {
   const groups = groupsOf(rows)
-  const offers = new Map<string, Map<string, Offer>>()
-  const models = groups.map(({ id, rows: sold }) => {
-    const own = sold.map((row) => ({ ...row, offer: offerOf({ ...row, model: id }) }))
-    for (const { provider, offer } of own) {
-      const ofProvider = offers.get(provider) ?? new Map<string, Offer>()
-      offers.set(provider, ofProvider)
-      const other = ofProvider.get(id)
-      // A provider that lists one model under two ids: the one that stays goes before the one that goes.
-      if (other === undefined || (other.retires ?? '9') < (offer.retires ?? '9')) ofProvider.set(id, offer)
-    }
-    return modelOf(id, own)
-  })
-  const chosen = models.filter(({ id, guard }) => !guard && !id.startsWith('~'))
-  return { models: Object.freeze(chosen), ids: models.map(({ id }) => id), names: namesOf(models, rows), offers }
+  const all = [...groups.values()]
+  const names = namesOf(all)
+  let models: readonly Model[] | null = null
+  return {
+    models: () => {
+      const chosen = ({ id, guard }: Model) => !guard && !id.startsWith('~')
+      models ??= Object.freeze(all.map((group) => entryOf(group).model).filter(chosen))
+      return models
+    },
+    ids: () => all.map(({ id }) => id),
+    meaning: (reference) => {
+      const meant = names.get(reference.toLowerCase())?.things ?? []
+      const [first, second] = meant
+      if (first === undefined) return undefined
+      return second === undefined ? entryOf(first).meaning : Object.freeze({ several: meant.map(({ id }) => id) })
+    },
+    offer: (provider, canonicalId) => {
+      const group = groups.get(canonicalId.toLowerCase())
+      return group?.id === canonicalId ? (entryOf(group).offers.get(provider) ?? null) : null
+    },
+  }
 }
 
 /** Rows that are the same model, whatever the case its providers write it in; the lower-case spelling is canonical. */
-function groupsOf(rows: readonly Row[]): readonly { id: string; rows: Row[] }[] {
-  const groups = new Map<string, { id: string; rows: Row[] }>()
+interface Group {
+  id: string
+  readonly rows: Row[]
+  /** `null` until it is asked for. */
+  entry: Entry | null
+}
+
+interface Entry {
+  readonly model: Model
+  readonly meaning: Lookup
+  /** By provider. */
+  readonly offers: ReadonlyMap<string, Offer>
+}
+
+/** By lower-case id. */
+function groupsOf(rows: readonly Row[]): ReadonlyMap<string, Group> {
+  const groups = new Map<string, Group>()
   for (const row of rows) {
     const id = row.row.model ?? row.row.id
     const key = id.toLowerCase()
     const group = groups.get(key)
-    if (group === undefined) groups.set(key, { id, rows: [row] })
+    if (group === undefined) groups.set(key, { id, rows: [row], entry: null })
     else {
       group.rows.push(row)
       if (id === key) group.id = id
     }
   }
-  return [...groups.values()]
+  return groups
 }
 
-/**
- * Canonical ids mean what they say; then come the providers' own ids, then aliases, then names without their author.
- * A name that means one thing at a stronger level is not open to another at a weaker one.
- */
-function namesOf(models: readonly Model[], rows: readonly Row[]): ReadonlyMap<string, Lookup> {
-  const names = new Map<string, Lookup>()
-  const byId = new Map(models.map((model) => [model.id.toLowerCase(), model]))
-  const level = (pairs: Iterable<readonly [string, Model | undefined]>) => {
-    const found = new Map<string, Set<Model>>()
-    for (const [name, model] of pairs) {
-      const key = name.toLowerCase()
-      if (model === undefined || names.has(key)) continue
-      found.set(key, (found.get(key) ?? new Set()).add(model))
-    }
-    for (const [name, meant] of found) names.set(name, meaningOf([...meant]))
+function entryOf(group: Group): Entry {
+  group.entry ??= builtOf(group)
+  return group.entry
+}
+
+function builtOf({ id, rows }: Group): Entry {
+  const own = rows.map((row) => ({ ...row, offer: offerOf({ ...row, model: id }) }))
+  const offers = new Map<string, Offer>()
+  for (const { provider, offer } of own) {
+    const other = offers.get(provider)
+    // A provider that lists one model under two ids: the one that stays goes before the one that goes.
+    if (other === undefined || (other.retires ?? '9') < (offer.retires ?? '9')) offers.set(provider, offer)
   }
-  const modelOfRow = ({ row }: Row) => byId.get((row.model ?? row.id).toLowerCase())
-  const bare = (name: string) => name.slice(name.lastIndexOf('/') + 1)
-  level(models.map((model) => [model.id, model]))
-  level(rows.map((row) => [row.row.id, modelOfRow(row)]))
-  level(rows.flatMap((row) => (row.row.aliases ?? []).map((alias) => [alias, modelOfRow(row)] as const)))
-  level(models.map((model) => [bare(model.id), model]))
-  level(rows.map((row) => [bare(row.row.id), modelOfRow(row)]))
-  return names
-}
-
-function meaningOf(models: readonly Model[]): Lookup {
-  const [only] = models
-  return Object.freeze(
-    models.length === 1 && only !== undefined ? { model: only } : { several: models.map(({ id }) => id) },
-  )
+  const model = modelOf(id, own)
+  return { model, meaning: Object.freeze({ model }), offers }
 }
 
 function modelOf(id: string, sold: readonly (Row & { readonly offer: Offer })[]): Model {

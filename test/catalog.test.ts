@@ -63,6 +63,16 @@ describe('a model is found', () => {
   })
 })
 
+test('a model is one object by all of its names until the lists change', () => {
+  const catalog = filled()
+  const model = catalog.find('openai/gpt-oss-20b')
+  expect(catalog.find('gpt-oss-20b')).toBe(model)
+  expect(catalog.models()).toContain(model)
+  expect(catalog.offer('groq', model.id)).toBe(model.offers[0])
+  catalog.put('other', { date: '2026-11-01', source: 'live', models: [{ id: 'other/m' }] })
+  expect(catalog.find('gpt-oss-20b')).not.toBe(model)
+})
+
 describe('a reference', () => {
   test('that fits several models is an error that lists them', () => {
     const catalog = listing('x', [{ id: 'one/m' }, { id: 'two/m' }])
