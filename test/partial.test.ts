@@ -3,7 +3,9 @@ import { describe, expect, test } from 'vitest'
 import { createPartial } from '../src/partial.ts'
 import { runs } from './support/runs.ts'
 
-const json = fc.oneof(fc.array(fc.jsonValue()), fc.dictionary(fc.string(), fc.jsonValue()))
+/** Small: what goes wrong in a long text goes wrong in a short one, and all that is shown of it is compared. */
+const part = fc.jsonValue({ maxDepth: 2, depthSize: 'small' })
+const json = fc.oneof(fc.array(part, { maxLength: 4 }), fc.dictionary(fc.string(), part, { maxKeys: 4 }))
 
 function pieces(text: string, sizes: readonly number[]): string[] {
   const all: string[] = []
@@ -44,13 +46,11 @@ describe('JSON as it grows', () => {
           if (partial.feed(piece)) seen.push({ value: partial.value, text: JSON.stringify(partial.value) })
         }
         expect(partial.value).toEqual(whole)
-        for (const { value, text } of seen) {
-          expect(JSON.stringify(value)).toBe(text)
-          expect(isBeginning(value, whole)).toBe(true)
-        }
+        expect(seen.filter(({ value, text }) => JSON.stringify(value) !== text)).toEqual([])
+        expect(seen.filter(({ value }) => !isBeginning(value, whole))).toEqual([])
       }),
       // Everything shown is written out twice.
-      runs(20),
+      runs(8),
     )
   })
 
@@ -128,20 +128,20 @@ describe('JSON as it grows', () => {
     expect(() => shownBy('['.repeat(100_000), [1000])).not.toThrow()
   })
 
-  test('a megabyte in five thousand pieces takes a time in proportion to it', () => {
-    const rows = Array.from({ length: 10_000 }, (_, id) => ({
+  test('a quarter of a megabyte in five thousand pieces takes a time in proportion to it', () => {
+    const rows = Array.from({ length: 2500 }, (_, id) => ({
       id,
       name: `customer ${id}`,
       tags: ['a', 'b'],
       price: id / 7,
     }))
-    const keys = Object.fromEntries(Array.from({ length: 60_000 }, (_, index) => [`key${index}`, index]))
+    const keys = Object.fromEntries(Array.from({ length: 20_000 }, (_, index) => [`key${index}`, index]))
     const started = process.cpuUsage()
-    for (const value of [rows, keys, ['lorem "ipsum" é\n'.repeat(60_000)]]) {
+    for (const value of [rows, keys, ['lorem "ipsum" é\n'.repeat(15_000)]]) {
       const text = JSON.stringify(value)
       expect(shownBy(text, [Math.ceil(text.length / 5000)]).at(-1)).toEqual(value)
     }
     // Copied with each piece, the keys alone take half a minute.
-    expect(process.cpuUsage(started).user / 1000).toBeLessThan(5000)
+    expect(process.cpuUsage(started).user / 1000).toBeLessThan(3000)
   })
 })

@@ -70,7 +70,7 @@ describe('a schema as strict endpoints take it', () => {
         expect(made.json.type).toBe('object')
       }),
       // Each schema is made and said.
-      runs(10),
+      runs(20),
     )
   })
 
@@ -97,7 +97,8 @@ describe('a schema as strict endpoints take it', () => {
         expect(checkerOf(json)(sent)).toMatchObject({ ok: true })
         expect(restore(sent)).toEqual(value)
       }),
-      runs(4),
+      // Each item is checked, and compared.
+      runs(20),
     )
   })
 
