@@ -48,11 +48,14 @@ export function speaking(answering: Answering): { readonly wire: Wire; readonly 
       const said = typeof given === 'string' ? { text: given } : given
       const { status = 200 } = said
       const text = status !== 200 ? JSON.stringify(said.body) : read.stream === true ? streamed(said) : whole(said)
-      const bytes = new TextEncoder().encode(text)
+      const encoder = new TextEncoder()
+      // Event by event, as they come from a network that is slower than its reader.
+      const events = text.match(/[\s\S]+?(?:\n\n|$)/g) ?? []
       const stream = new ReadableStream<Uint8Array>({
-        start(controller) {
-          controller.enqueue(bytes)
-          controller.close()
+        pull(controller) {
+          const next = events.shift()
+          if (next === undefined) controller.close()
+          else controller.enqueue(encoder.encode(next))
         },
       })
       const type = status === 200 && read.stream === true ? 'text/event-stream' : 'application/json'
