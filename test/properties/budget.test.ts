@@ -27,7 +27,7 @@ function callOf(clock: QuickClock, limits: { attempts?: number; timeoutMs?: numb
     cancellation: createCancellation(),
     session: null,
     refuses: null,
-  demand: null,
+    demand: null,
   }
 }
 
