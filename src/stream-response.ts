@@ -1,3 +1,4 @@
+import type { Finish } from './chat.ts'
 import { systemClock } from './clock.ts'
 import type { Completion } from './completion.ts'
 import type { StreamEvent } from './glue.ts'
@@ -34,35 +35,56 @@ export interface Manner {
 /** OpenAI's own. */
 export const PLAIN_MANNER: Manner = Object.freeze({ numbered: false, usageTwice: false })
 
-/** OpenAI's server-sent events from ours: one write for each, pulled as the client reads. */
-export function responseOf(
-  events: AsyncIterableIterator<StreamEvent, void>,
-  about: {
-    readonly completion: Promise<Completion>
-    readonly running: StreamHead
-    readonly init?: ResponseInit | undefined
-    /** What was read ahead of the response. */
-    readonly first?: StreamEvent | null
-    readonly manner?: Manner
-  },
-): Response {
-  const { init = {} } = about
-  const headers = new Headers(init.headers)
-  if (!headers.has('content-type')) headers.set('content-type', 'text/event-stream; charset=utf-8')
-  if (!headers.has('cache-control')) headers.set('cache-control', 'no-cache')
-  return new Response(bodyOf(events, about), { ...init, headers })
+/** What is known beside the events themselves. */
+export interface AboutStream extends Omit<Opening, 'events'> {
+  /** What was read ahead of the answer. */
+  readonly first?: StreamEvent | null
+  readonly manner?: Manner
 }
 
-function bodyOf(
+export const STREAM_HEADERS = Object.freeze({
+  'content-type': 'text/event-stream; charset=utf-8',
+  'cache-control': 'no-cache',
+})
+
+export function responseOf(
   events: AsyncIterableIterator<StreamEvent, void>,
-  about: Omit<Opening, 'events'> & { readonly first?: StreamEvent | null; readonly manner?: Manner },
-): ReadableStream<Uint8Array> {
-  const { completion, running, manner = PLAIN_MANNER } = about
+  { init = {}, ...about }: AboutStream & { readonly init?: ResponseInit | undefined },
+): Response {
+  const headers = new Headers(init.headers)
+  for (const [name, value] of Object.entries(STREAM_HEADERS)) if (!headers.has(name)) headers.set(name, value)
+  return new Response(bytesOf(linesOf(events, about)), { ...init, headers })
+}
+
+/** As bytes, one write for each piece, and nothing read ahead of the client. */
+export function bytesOf(pieces: AsyncIterator<string, void>): ReadableStream<Uint8Array> {
   const encoder = new TextEncoder()
+  return new ReadableStream<Uint8Array>(
+    {
+      async pull(controller) {
+        const { done, value } = await pieces.next()
+        if (done) controller.close()
+        else controller.enqueue(encoder.encode(value))
+      },
+      async cancel() {
+        await pieces.return?.()
+      },
+    },
+    { highWaterMark: 0 },
+  )
+}
+
+/** OpenAI's server-sent events from ours, pulled as the client reads. An error is one of them: it never throws. */
+export function linesOf(
+  events: AsyncIterableIterator<StreamEvent, void>,
+  about: AboutStream,
+): AsyncIterableIterator<string, void> {
+  const { completion, running, manner = PLAIN_MANNER } = about
   const id = running.id || `chatcmpl-${crypto.randomUUID()}`
   const named = new Set<number>()
   let { first = null } = about
   let begun = false
+  let over = false
   /** Something was said that cannot be taken back; what was only thought can be thought again. */
   let said = false
   let headed = ''
@@ -79,7 +101,7 @@ function bodyOf(
     }
     return head
   }
-  const chunk = (choices: string, rest = '') => encoder.encode(`${headNow()}${choices}]${rest}}\n\n`)
+  const chunk = (choices: string, rest = '') => `${headNow()}${choices}]${rest}}\n\n`
   const choice = (delta: string, finish = 'null') =>
     `{"index":0,"delta":{${begin()}${delta}},"finish_reason":${finish}}`
   const begin = () => {
@@ -87,7 +109,7 @@ function bodyOf(
     begun = true
     return '"role":"assistant",'
   }
-  const piece = async (event: StreamEvent): Promise<Uint8Array> => {
+  const piece = (event: StreamEvent): string | Promise<string> => {
     switch (event.type) {
       case 'text-delta':
         said = true
@@ -98,21 +120,22 @@ function bodyOf(
       case 'tool-call-delta':
         said = true
         return chunk(choice(`"tool_calls":[${JSON.stringify(callOf(event, named))}]`))
-      case 'end': {
-        const { message, raw } = await completion
-        const { native_finish_reason: native } = choiceOf(raw)
-        const delta = JSON.stringify(extrasOf(message)).slice(1, -1)
-        const finish = JSON.stringify(FINISH[event.finish.reason])
-        const exact = typeof native === 'string' ? `,"native_finish_reason":${JSON.stringify(native)}` : ''
-        return chunk(choice(delta === '' ? '"content":""' : `"content":"",${delta}`, `${finish}${exact}`))
-      }
+      case 'end':
+        return finished(event.finish.reason)
     }
     // What OpenAI's protocol has no word for goes beside it: clients that do not know it pass over it.
     return chunk('', `,"modelfirst":${JSON.stringify(event)}`)
   }
+  const finished = async (reason: Finish['reason']) => {
+    const { message, raw } = await completion
+    const { native_finish_reason: native } = choiceOf(raw)
+    const delta = JSON.stringify(extrasOf(message)).slice(1, -1)
+    const exact = typeof native === 'string' ? `,"native_finish_reason":${JSON.stringify(native)}` : ''
+    return chunk(choice(delta === '' ? '"content":""' : `"content":"",${delta}`, `"${FINISH[reason]}"${exact}`))
+  }
   const failed = (error: unknown) => {
     const { error: words, status } = error === BEGUN_ANEW ? BEGUN_ANEW : told(error)
-    if (!manner.numbered) return encoder.encode(`data: ${JSON.stringify({ error: words })}\n\n`)
+    if (!manner.numbered) return `data: ${JSON.stringify({ error: words })}\n\n`
     const { message, ...metadata } = words
     const whole = JSON.stringify({ code: status, message, metadata })
     return chunk(`{"index":0,"delta":{"content":""},"finish_reason":"error"}`, `,"error":${whole}`)
@@ -121,37 +144,43 @@ function bodyOf(
     const usage = JSON.stringify(used)
     return manner.usageTwice ? `,"usage":${usage},"x_groq":{"id":"${id}","usage":${usage}}` : `,"usage":${usage}`
   }
-  return new ReadableStream<Uint8Array>(
-    {
-      async pull(controller) {
-        try {
-          const ahead = first
-          first = null
-          const { done, value } = ahead === null ? await events.next() : { done: false as const, value: ahead }
-          if (done) {
-            const { usage, raw } = await completion
-            const used = usageOf(usage, raw)
-            if (used !== null) controller.enqueue(chunk('', usageFields(used)))
-            controller.enqueue(encoder.encode('data: [DONE]\n\n'))
-          } else if (said && value.type === 'restart') {
-            // This protocol cannot take back what was said: a client would read two answers as one.
-            await events.return?.()
-            controller.enqueue(failed(BEGUN_ANEW))
-          } else return controller.enqueue(await piece(value))
-        } catch (error) {
-          // Not `controller.error`: that cuts the connection, and the client would never read why.
-          controller.enqueue(failed(error))
-        }
-        controller.close()
-      },
-      async cancel() {
-        await events.return?.()
-      },
+  /** The last words, if there were any before the end. */
+  const ended = async () => {
+    const { usage, raw } = await completion
+    const used = usageOf(usage, raw)
+    return used === null ? DONE : `${chunk('', usageFields(used))}${DONE}`
+  }
+  const iterator: AsyncIterableIterator<string, void> = {
+    async next() {
+      if (over) return NO_MORE
+      try {
+        const ahead = first
+        first = null
+        const { done, value } = ahead === null ? await events.next() : { done: false as const, value: ahead }
+        // This protocol cannot take back what was said: a client would read two answers as one.
+        const isVoid = !done && said && value.type === 'restart'
+        if (!done && !isVoid) return { done: false, value: await piece(value) }
+        over = true
+        if (isVoid) await events.return?.()
+        return { done: false, value: isVoid ? failed(BEGUN_ANEW) : await ended() }
+      } catch (error) {
+        // It is told: a connection that is merely cut leaves the client to guess why.
+        over = true
+        return { done: false, value: failed(error) }
+      }
     },
-    // Nothing is read ahead of the client.
-    { highWaterMark: 0 },
-  )
+    async return() {
+      over = true
+      await events.return?.()
+      return NO_MORE
+    },
+    [Symbol.asyncIterator]: () => iterator,
+  }
+  return iterator
 }
+
+const DONE = 'data: [DONE]\n\n'
+const NO_MORE = Object.freeze({ done: true, value: undefined })
 
 const BEGUN_ANEW = Object.freeze({
   error: {

@@ -2,18 +2,17 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { Clock } from '../clock.ts'
 import type { Callers } from './callers.ts'
+import type { Door } from './door.ts'
 import type { Drain } from './drain.ts'
 import { createNodeAnswer, type NodeAnswer } from './node-answer.ts'
-import { bodyRefusal, headersOf, readBody, targetOf } from './node-request.ts'
+import { bodyRefusal, headerOf, readBody, targetOf } from './node-request.ts'
 import type { OwnPages } from './own-pages.ts'
 import { createRefusal, type PlainAnswer } from './refusal.ts'
 import type { TokenCheck } from './token.ts'
 
-/** Whoever answers what the server does not answer by itself. */
-export type Handler = (url: string, init: RequestInit) => Promise<Response>
-
 export interface ListenerOptions {
-  readonly handler: Handler
+  /** Answers what the server does not answer by itself. */
+  readonly door: Door
   readonly pages: OwnPages
   readonly callers: Callers
   readonly tokens: TokenCheck
@@ -24,7 +23,7 @@ export interface ListenerOptions {
   readonly stallMs: number
 }
 
-/** What a server does with what comes: its own checks first, the cheap ones before the dear ones, then the handler. */
+/** What a server does with what comes: its own checks first, the cheap ones before the dear ones, then the door. */
 export interface Listener {
   request(request: IncomingMessage, response: ServerResponse): void
   /** Before a client that asked whether it may sends its body. */
@@ -36,7 +35,7 @@ export interface Listener {
 }
 
 export function createListener(options: ListenerOptions): Listener {
-  const { handler, pages, callers, tokens, drain, clock, nextTick, bodyBytes, stallMs } = options
+  const { door, pages, callers, tokens, drain, clock, nextTick, bodyBytes, stallMs } = options
   /** The last answer on each connection: a client that sends ahead is answered in turn. */
   const last = new WeakMap<Duplex, { readonly response: ServerResponse; readonly waiting: number }>()
 
@@ -119,10 +118,10 @@ export function createListener(options: ListenerOptions): Listener {
       body = read
     }
     const url = `${ORIGIN}${target.path}${target.query}`
-    const given = await handler(url, { method, headers: headersOf(request), body, signal })
+    const header = (name: string) => headerOf(request, name)
+    const given = await door({ method, url, header, signal, body, request: null })
     if (drain.draining) response.shouldKeepAlive = false
-    if (given.headers.get('content-type')?.startsWith(EVENTS)) return answer.pieces(given)
-    answer.whole({ status: given.status, headers: given.headers, body: new Uint8Array(await given.arrayBuffer()) })
+    await answer.give(given)
   }
 
   /** For the pages that may ask: what their browser must be told before it shows them the answer. */
@@ -166,7 +165,6 @@ export function createListener(options: ListenerOptions): Listener {
 
 const MOST_AHEAD = 32
 const ORIGIN = 'http://localhost'
-const EVENTS = 'text/event-stream'
 const HEADER_NAMES = /^[\w, -]{1,2000}$/
 const NOTHING: readonly (readonly [string, string])[] = []
 

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Clock } from '../clock.ts'
+import type { Answer } from './door.ts'
 import { createOutflow } from './outflow.ts'
 import { type PlainAnswer, refusalAt } from './refusal.ts'
 
@@ -9,12 +10,10 @@ const LINGER_BYTES = 4 * 1024 * 1024
 
 /** One answer to one request, on a socket that may be slow, or gone. */
 export interface NodeAnswer {
-  /** Whole, at once. */
-  whole(answer: { status: number; headers: Iterable<readonly [string, string]>; body: string | Uint8Array }): void
+  /** Whole, at once; or as the pieces come, and no faster than they are taken. */
+  give(answer: Answer): Promise<void>
   /** Before the request's body was read to its end: the connection is closed after it. */
   refuse(refusal: PlainAnswer): void
-  /** As the pieces come, and no faster than they are taken. */
-  pieces(answer: Response): Promise<void>
 }
 
 export interface NodeAnswerOptions {
@@ -28,12 +27,14 @@ export interface NodeAnswerOptions {
   readonly extra: readonly (readonly [string, string])[]
 }
 
+type Headers = Answer['headers']
+
 export function createNodeAnswer(options: NodeAnswerOptions): NodeAnswer {
   const { request, response, clock, nextTick, stallMs, extra } = options
 
-  function head(status: number, headers: Iterable<readonly [string, string]>): void {
+  function head(status: number, headers: Headers): void {
     response.statusCode = status
-    for (const [name, value] of headers) if (!NOT_OURS.has(name)) response.setHeader(name, value)
+    for (const name in headers) response.setHeader(name, headers[name] ?? '')
     for (const [name, value] of extra) response.setHeader(name, value)
   }
 
@@ -52,8 +53,29 @@ export function createNodeAnswer(options: NodeAnswerOptions): NodeAnswer {
     request.once('close', end)
   }
 
+  async function pieces(status: number, headers: Headers, body: AsyncIterableIterator<string, void>): Promise<void> {
+    const leave = () => void body.return?.().catch(() => {})
+    if (response.destroyed) return leave()
+    response.once('close', leave)
+    head(status, headers)
+    const outflow = createOutflow({ response, clock, nextTick, stallMs })
+    for (;;) {
+      const { done, value } = await body.next()
+      if (response.destroyed) return
+      if (done) break
+      const taken = outflow.take(value)
+      if (taken !== true && !(await taken)) {
+        response.destroy()
+        return
+      }
+    }
+    response.off('close', leave)
+    outflow.end()
+  }
+
   return {
-    whole({ status, headers, body }) {
+    async give({ status, headers, body }) {
+      if (body !== null && typeof body !== 'string') return pieces(status, headers, body)
       if (response.destroyed) return
       head(status, headers)
       response.end(body)
@@ -61,7 +83,7 @@ export function createNodeAnswer(options: NodeAnswerOptions): NodeAnswer {
     refuse(refusal) {
       const { status, headers, body } = refusalAt(request.url ?? '', refusal)
       if (response.destroyed) return
-      head(status, Object.entries(headers))
+      head(status, headers)
       if (request.complete || !hasBody(request)) {
         response.end(body)
         return
@@ -72,34 +94,6 @@ export function createNodeAnswer(options: NodeAnswerOptions): NodeAnswer {
       response.write(bytes)
       linger()
     },
-    async pieces(answer) {
-      const reader = answer.body?.getReader()
-      if (reader === undefined || response.destroyed) {
-        await reader?.cancel()
-        return
-      }
-      const leave = () => void reader.cancel().catch(() => {})
-      response.once('close', leave)
-      head(answer.status, answer.headers)
-      const outflow = createOutflow({ response, clock, nextTick, stallMs })
-      try {
-        for (;;) {
-          const { done, value } = await reader.read()
-          if (response.destroyed) return
-          if (done) break
-          const taken = outflow.take(value)
-          if (taken !== true && !(await taken)) {
-            response.destroy()
-            return
-          }
-        }
-        response.off('close', leave)
-        outflow.end()
-      } catch {
-        // What was sent already was no whole answer: only a cut connection says so.
-        response.destroy()
-      }
-    },
   }
 }
 
@@ -109,6 +103,3 @@ const encoder = new TextEncoder()
 function hasBody({ headers }: IncomingMessage): boolean {
   return headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0'
 }
-
-/** How the bytes travel is this server's own business. */
-const NOT_OURS = new Set(['connection', 'content-length', 'keep-alive', 'transfer-encoding'])

@@ -1,5 +1,4 @@
 import type { IncomingMessage } from 'node:http'
-import { joined } from './outflow.ts'
 import { createRefusal, type PlainAnswer } from './refusal.ts'
 
 /** What a request asks for, as its first line says it. */
@@ -29,31 +28,10 @@ export function targetOf(url: string): Target | null {
     : { path: rest.slice(0, end), query: rest.slice(end), authority }
 }
 
-/** Between client and server alone, or for us alone: no business of whoever answers. */
-const OURS = new Set([
-  'authorization',
-  'connection',
-  'content-length',
-  'cookie',
-  'expect',
-  'host',
-  'keep-alive',
-  'proxy-authorization',
-  'proxy-connection',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-])
-
-/** The headers that whoever answers may see. */
-export function headersOf({ headers }: IncomingMessage): Record<string, string> {
-  const kept: Record<string, string> = {}
-  for (const name in headers) {
-    const value = headers[name]
-    if (typeof value === 'string' && !OURS.has(name)) kept[name] = value
-  }
-  return kept
+/** As text; one that a request has several of counts for none. */
+export function headerOf({ headers }: IncomingMessage, name: string): string | null {
+  const value = headers[name]
+  return typeof value === 'string' ? value : null
 }
 
 const TOO_LARGE = createRefusal(413, 'request_too_large', 'the body is longer than this server takes')
@@ -94,4 +72,16 @@ function textOf(chunks: readonly Uint8Array[], length: number): string | PlainAn
   } catch {
     return NOT_UTF8
   }
+}
+
+function joined(pieces: readonly Uint8Array[], length: number): Uint8Array {
+  const [only, ...more] = pieces
+  if (only !== undefined && more.length === 0) return only
+  const whole = new Uint8Array(length)
+  let at = 0
+  for (const piece of pieces) {
+    whole.set(piece, at)
+    at += piece.byteLength
+  }
+  return whole
 }

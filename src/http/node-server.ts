@@ -3,8 +3,9 @@ import { systemClock } from '../clock.ts'
 import { ConfigError } from '../errors.ts'
 import type { Router } from '../router.ts'
 import { createCallers, isLoopback } from './callers.ts'
+import type { Door } from './door.ts'
 import { createDrain } from './drain.ts'
-import { createListener, type Handler } from './listener.ts'
+import { createListener } from './listener.ts'
 import { createOwnPages } from './own-pages.ts'
 import { type CheckedOptions, checkedServeOptions, type ServeOptions } from './serve-options.ts'
 import { createTokenCheck } from './token.ts'
@@ -21,9 +22,9 @@ export interface Serving {
   close(): Promise<void>
 }
 
-/** Puts a handler on a port; the pages about what it has cost are the router's. */
-export async function serveHandler(
-  handler: Handler,
+/** Puts a door on a port; the pages about what it has cost are the router's. */
+export async function serveDoor(
+  door: Door,
   router: Pick<Router, 'ledger'>,
   options: ServeOptions = {},
 ): Promise<Serving> {
@@ -56,7 +57,7 @@ export async function serveHandler(
   server.maxConnections = limits.connections
   const drain = createDrain(server, { clock: systemClock, drainMs: limits.drainMs })
   const listener = createListener({
-    handler,
+    door,
     pages: createOwnPages(router),
     callers: createCallers({ loopback, hosts: [...hosts, host.toLowerCase()], origins }),
     tokens: createTokenCheck(tokens, crypto),

@@ -4,7 +4,7 @@ import type { Clock } from '../clock.ts'
 /** Pieces on their way to a client that may be slow. */
 export interface Outflow {
   /** Settles when the next piece may come: at once, or when the client has taken enough. `false`: it never will. */
-  take(piece: Uint8Array): Promise<boolean> | true
+  take(piece: string): Promise<boolean> | true
   /** What is held goes out, and with it the end. */
   end(): void
 }
@@ -23,16 +23,12 @@ const MOST_HELD = 64 * 1024
 
 /** Pieces that come together go out together: one write for each would cost as much as making them. */
 export function createOutflow({ response, clock, nextTick, stallMs }: OutflowOptions): Outflow {
-  let held: Uint8Array[] = []
-  let size = 0
+  let held = ''
 
   function flush(): void {
-    const pieces = held
-    const length = size
-    held = []
-    size = 0
-    if (length === 0 || response.destroyed) return
-    response.write(joined(pieces, length))
+    const text = held
+    held = ''
+    if (text !== '' && !response.destroyed) response.write(text)
   }
 
   /** Whether the client took it in time. */
@@ -54,10 +50,9 @@ export function createOutflow({ response, clock, nextTick, stallMs }: OutflowOpt
 
   return {
     take(piece) {
-      if (held.length === 0) nextTick(flush)
-      held.push(piece)
-      size += piece.byteLength
-      if (size >= MOST_HELD) flush()
+      if (held === '') nextTick(flush)
+      held += piece
+      if (held.length >= MOST_HELD) flush()
       return response.writableNeedDrain ? drained() : true
     },
     end() {
@@ -65,16 +60,4 @@ export function createOutflow({ response, clock, nextTick, stallMs }: OutflowOpt
       response.end()
     },
   }
-}
-
-export function joined(pieces: readonly Uint8Array[], length: number): Uint8Array {
-  const [only, ...more] = pieces
-  if (only !== undefined && more.length === 0) return only
-  const whole = new Uint8Array(length)
-  let at = 0
-  for (const piece of pieces) {
-    whole.set(piece, at)
-    at += piece.byteLength
-  }
-  return whole
 }

@@ -1,6 +1,6 @@
 import type { Router } from '../router.ts'
-import { type Serving, serveHandler } from './node-server.ts'
-import { openaiFetch } from './openai-fetch.ts'
+import { createDoor } from './door.ts'
+import { type Serving, serveDoor } from './node-server.ts'
 import type { ServeOptions } from './serve-options.ts'
 
 export type { Serving } from './node-server.ts'
@@ -16,5 +16,5 @@ export type { ServeLimits, ServeOptions } from './serve-options.ts'
  * console.log(`${server.url}/v1`)
  */
 export function serve(router: Router, options: ServeOptions = {}): Promise<Serving> {
-  return serveHandler(openaiFetch(router), router, options)
+  return serveDoor(createDoor(router), router, options)
 }

@@ -2,7 +2,7 @@ import { createServer } from 'node:net'
 import { networkInterfaces } from 'node:os'
 import { ConfigError } from 'modelfirst'
 import { afterEach, describe, expect, test } from 'vitest'
-import { serveHandler } from '../../src/http/node-server.ts'
+import { serveDoor } from '../../src/http/node-server.ts'
 import { type ServeOptions, type Serving, serve as serveRouter } from '../../src/http/serve.ts'
 import { createLedger } from '../../src/ledger.ts'
 import { routerOver } from '../support/router.ts'
@@ -107,7 +107,7 @@ describe('on a port', () => {
   })
 
   test('whatever goes wrong inside is told without a word of it', async () => {
-    const serving = await serveHandler(
+    const serving = await serveDoor(
       async () => {
         throw new Error('zz-inside')
       },
