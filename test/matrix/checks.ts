@@ -98,7 +98,9 @@ function errorNameOf({ outcome, attempts, text, shown }: Expected): string | nul
   if (outcome === 'canceled') return 'AbortError'
   if (text !== undefined || shown !== undefined) return 'StreamBroken'
   if (attempts.length === 0) return 'NoRouteError'
-  return outcome === 'out-of-budget' ? 'BudgetError' : 'AttemptsFailedError'
+  if (outcome === 'out-of-budget') return 'BudgetError'
+  // An answer came, of the wrong shape, and nobody has seen any of it.
+  return outcome === 'bad-output' ? 'BadOutputError' : 'AttemptsFailedError'
 }
 
 function gapsOf(attempts: readonly AttemptRecord[]): number[] {
