@@ -3,7 +3,14 @@ import { posix } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import ts from 'typescript'
 
-export const root: string = fileURLToPath(new URL('../../', import.meta.url))
+/** Also from where this file is bundled to. */
+export const root: string = `${posix.dirname(configAbove(fileURLToPath(import.meta.url)))}/`
+
+function configAbove(path: string): string {
+  const found = ts.findConfigFile(posix.dirname(path), ts.sys.fileExists)
+  if (found === undefined) throw new Error('there is no tsconfig.json above')
+  return found
+}
 
 /** The options that the repository compiles with: users' editors are no milder. */
 export function compilerOptions(): ts.CompilerOptions {
@@ -33,20 +40,28 @@ export interface Compiler {
   problemsOf(files: readonly string[]): readonly Problem[]
   /** What an editor offers at the `‸` in a virtual file. */
   offersAt(path: string): readonly string[]
+  /** What somebody has written there; a new virtual file is one more. */
+  write(path: string, text: string): void
+  /** How many types were made from generic ones so far: the same each time, however busy the machine is. */
+  instantiations(): number
   close(): void
 }
 
 const CURSOR = '‸'
 
-/** The language service that editors ask. One for all files: what takes long is to read the libraries. */
-export function openCompiler(files: readonly string[], virtual: Virtual): Compiler {
+/**
+ * The language service that editors ask. One for all files: what takes long is to read the libraries. Services that share
+ * a `registry` read them once.
+ */
+export function openCompiler(files: readonly string[], given: Virtual, registry?: ts.DocumentRegistry): Compiler {
   const options = compilerOptions()
-  const names = [...files, ...virtual.keys()]
+  const virtual = new Map(given)
+  const versions = new Map<string, number>()
   const readFile = (path: string) => virtual.get(path)?.replace(CURSOR, '') ?? ts.sys.readFile(path)
-  const service = ts.createLanguageService({
+  const host: ts.LanguageServiceHost = {
     getCompilationSettings: () => options,
-    getScriptFileNames: () => names,
-    getScriptVersion: () => '0',
+    getScriptFileNames: () => [...files, ...virtual.keys()],
+    getScriptVersion: (path) => String(versions.get(path) ?? 0),
     getScriptSnapshot: (path) => {
       const content = readFile(path)
       return content === undefined ? undefined : ts.ScriptSnapshot.fromString(content)
@@ -55,7 +70,8 @@ export function openCompiler(files: readonly string[], virtual: Virtual): Compil
     getDefaultLibFileName: ts.getDefaultLibFilePath,
     fileExists: (path) => virtual.has(path) || ts.sys.fileExists(path),
     readFile,
-  })
+  }
+  const service = ts.createLanguageService(host, registry)
   return {
     problemsOf: (paths) =>
       paths.flatMap((path) => {
@@ -74,6 +90,11 @@ export function openCompiler(files: readonly string[], virtual: Virtual): Compil
       if (at < 0) throw new Error(`${path} has no place to ask at`)
       return service.getCompletionsAtPosition(path, at, {})?.entries.map(({ name }) => name) ?? []
     },
+    write(path, text) {
+      virtual.set(path, text)
+      versions.set(path, (versions.get(path) ?? 0) + 1)
+    },
+    instantiations: () => service.getProgram()?.getInstantiationCount() ?? 0,
     close: () => service.dispose(),
   }
 }

@@ -3,11 +3,12 @@ import { posix } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Program, programsIn } from '../laws/documents.ts'
 import { type Compiler, openCompiler, root, samplesIn } from './compiler.ts'
+import { apart, shaped } from './generated.ts'
 
 const HEAD = "import { createRouter, groq, openrouter } from 'modelfirst'\n"
 const pathOf = (name: string) => posix.join(root, `test/types/${name}.virtual.ts`)
 
-const samples = samplesIn('test/types', ['compiler.ts'])
+const samples = samplesIn('test/types', ['compiler.ts', 'generated.ts'])
 const readme = existsSync(`${root}README.md`) ? programsIn(readFileSync(`${root}README.md`, 'utf8'), 'README.md') : []
 const broken = programsIn(
   ['text', '', '```ts no-run', 'const text: string = 42', '```', '```json', '{', '```'].join('\n'),
@@ -37,7 +38,21 @@ router.complete('tagg', 'Hello')`,
   place: policy("model: 'openai/gpt-oss-20b', provider: '‸'"),
   places: policy("model: 'openai/gpt-oss-20b', provider: ['‸']"),
   task: `${policy("model: 'openai/gpt-oss-20b'")}\nrouter.complete('‸', 'Hello')`,
+  data: `${HEAD}import { z } from 'zod'
+const schema = z.object({ label: z.string(), customer: z.object({ name: z.string(), mail: z.email() }) })
+const router = createRouter({ providers: [groq()], tasks: { tag: { model: 'openai/gpt-oss-20b', schema } } })
+const { data } = await router.complete('tag', 'Hello')
+data.customer.‸`,
 }
+
+const TIMES_MORE = 3
+/** The first pays for what is made once. */
+const SIZES = [1, 4, 4 * TIMES_MORE].map((count) => ({ tasks: count, tools: count }))
+/** Schemas beside tasks that know nothing of them, and the same ones as the shapes of answers and the inputs of tools. */
+const sized = SIZES.flatMap((size) => [
+  [pathOf(`apart-${size.tasks}`), apart(size)] as const,
+  [pathOf(`shaped-${size.tasks}`), shaped(size)] as const,
+])
 
 /** A document may leave a result unused; it only shows how to get it. */
 const UNUSED = /never (read|used)|declared but/
@@ -48,6 +63,7 @@ beforeAll(() => {
   const virtual = [
     ...Object.entries(own).map(([name, text]) => [pathOf(name), text] as const),
     ...[...documents].map(([{ text }, path]) => [path, text] as const),
+    ...sized,
   ]
   compiler = openCompiler(samples, new Map(virtual))
 })
@@ -97,6 +113,26 @@ describe('types', { timeout: 60_000 }, () => {
     expect(offersAt('place')).toEqual(expect.arrayContaining(['groq', 'openrouter', 'openrouter/azure']))
     expect(offersAt('places')).toContain('groq')
     expect(offersAt('task')).toEqual(['tag'])
+  })
+
+  test('an editor offers what an answer has', () => {
+    expect(offersAt('data')).toEqual(['mail', 'name'])
+  })
+
+  // Time would depend on the machine; this is the work itself.
+  test('shapes cost the compiler less than half of what their own library does, and no more for being many', () => {
+    const cost = (name: string) => {
+      const before = compiler.instantiations()
+      expect(compiler.problemsOf([pathOf(name)])).toEqual([])
+      return compiler.instantiations() - before
+    }
+    const [, few, many] = SIZES.map(({ tasks }) => {
+      const without = cost(`apart-${tasks}`)
+      return { without, added: cost(`shaped-${tasks}`) - without }
+    })
+    if (few === undefined || many === undefined) throw new Error('there are three sizes')
+    expect(many.added).toBeLessThan(many.without / 2)
+    expect(many.added / few.added).toBeLessThan(TIMES_MORE * 1.15)
   })
 })
 
