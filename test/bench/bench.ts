@@ -9,6 +9,7 @@ import { measureFailover } from './failover.ts'
 import { measureDoor } from './http.ts'
 import { measure, table } from './measure.ts'
 import { measurePlanning } from './planning.ts'
+import { measureShapes } from './shapes.ts'
 import { measureAborts, measureStreams } from './streaming.ts'
 
 const ROUNDS = Number(process.env.ROUNDS ?? 15)
@@ -71,5 +72,7 @@ console.log()
 console.log(await measureFailover())
 console.log()
 console.log(await measureDoor({ rounds: ROUNDS, calls: CALLS }))
+console.log()
+console.log(await measureShapes({ rounds: ROUNDS, calls: CALLS / 5 }))
 await router.close()
 server.disconnect()
