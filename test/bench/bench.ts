@@ -11,6 +11,7 @@ import { measure, table } from './measure.ts'
 import { measurePlanning } from './planning.ts'
 import { measureShapes } from './shapes.ts'
 import { measureAborts, measureStreams } from './streaming.ts'
+import { measureTypes } from './types.ts'
 
 const ROUNDS = Number(process.env.ROUNDS ?? 15)
 const CALLS = Number(process.env.CALLS ?? 300)
@@ -72,6 +73,8 @@ console.log()
 console.log(await measureFailover())
 console.log()
 console.log(await measureDoor({ rounds: ROUNDS, calls: CALLS }))
+console.log()
+console.log(measureTypes({ rounds: ROUNDS }))
 console.log()
 console.log(await measureShapes({ rounds: ROUNDS, calls: CALLS / 5 }))
 await router.close()
