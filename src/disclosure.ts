@@ -13,8 +13,9 @@ export function told(
 ): Failure {
   const { request, body, redact } = about
   if (failed.code === null && failed.detail === null) return failed
-  // What the model had written when it failed is quoted as well.
-  const written = list(fields(body)?.choices).map(({ message }) => message)
+  // What the model had written when it failed is quoted as well: names of tools that nobody has, and keys of its own.
+  const given = fields(body)
+  const written = [list(given?.choices).map(({ message }) => message), fields(given?.error)?.failed_generation]
   const sent = textsOf([request, written]).join('\n')
   // Once more afterwards: what was escaped may have come to light.
   const quoted = (words: string | null) => (words === null ? null : redact(quotable(redact(words), sent)))
