@@ -169,7 +169,7 @@ describe('neither what was asked nor what was answered is told', () => {
       },
     }),
     'of tools that cannot be called so': ({ answer, argument }) => ({
-      answering: () => ({ text: answer, calls: [{ name: argument, json: `{"${argument}": "${answer}"` }] }),
+      answering: () => ({ text: answer, calls: [{ name: argument, json: `{"${argument}": "${answer}"}` }] }),
       task: { schema: z.object({ label: z.string() }) },
     }),
     'of a run whose tool fails before its model does': ({ answer, prompt }) => ({
