@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs'
 import { defineConfig } from 'tsup'
+import { declarationsOf } from './scripts/declarations.ts'
 
 const entries = {
   index: 'src/index.ts',
@@ -31,7 +32,7 @@ export default defineConfig({
   // Gives the price snapshot a chunk of its own, and the subpaths one copy of what they share.
   splitting: true,
   treeshake: true,
-  dts: { entry: present(entries) },
+  dts: { entry: declarationsOf(present(entries)) },
   clean: true,
   // The output is not minified and reads like the source; maps would double what everybody downloads.
   sourcemap: false,

@@ -59,7 +59,7 @@ describe('size', () => {
 
   test('the package holds what was built, the README and the licence, and nothing else', () => {
     const odd = packed.files.filter(
-      (path) => !/^(dist\/[\w-]+\.(js|d\.ts)|package\.json|README\.md|LICENSE|CHANGELOG\.md)$/.test(path),
+      (path) => !/^(dist\/[\w.-]+\.(js|d\.ts)|package\.json|README\.md|LICENSE|CHANGELOG\.md)$/.test(path),
     )
     expect(odd).toEqual([])
     expect(packed.files).toEqual(expect.arrayContaining(['dist/index.js', 'dist/index.d.ts', 'README.md', 'LICENSE']))
