@@ -17,7 +17,7 @@ import { fields } from '../src/fields.ts'
 import { start, tokens, WEATHER } from './sandbox/client.ts'
 import { hasty } from './support/router.ts'
 
-const CALLS = process.env.MODELFIRST_DEEP === '1' ? 100_000 : 3_000
+const CALLS = process.env.MODELFIRST_DEEP === '1' ? 100_000 : 1_000
 const AT_ONCE = 16
 
 const SMALL = 'openai/gpt-oss-20b'

@@ -3,10 +3,11 @@ import { fail, type Step, seeded, startSandbox, type VirtualClock, virtualClock 
 import { describe, expect, test } from 'vitest'
 import { answerOf } from './support/server.ts'
 
-/** Ten thousand calls in an outage, in memory and on a virtual clock: how much larger the calls make it. */
-/** In `npm run test:deep` it is ten thousand. */
-const CALLS = process.env.MODELFIRST_DEEP === '1' ? 10_000 : 3_000
+/** Calls in an outage, in memory and on a virtual clock: how much larger they make it. Ten thousand in `test:deep`. */
+const CALLS = process.env.MODELFIRST_DEEP === '1' ? 10_000 : 1_500
 const PER_SECOND = 100
+/** As many as come in a minute, in which a breaker waits several times. */
+const MINUTE = 60 * PER_SECOND
 /** So many of them at a time. */
 const BATCH = 25
 /** Where every call sets timers, which a virtual clock runs one after another. */
@@ -187,7 +188,7 @@ describe('when it is over', () => {
     const clock = virtualClock()
     const upstreams = [upstream(DOWN), upstream(DOWN)]
     const router = await routerOver(upstreams, clock)
-    await spread(router, clock, 3000)
+    await spread(router, clock, CALLS)
     const open = router.health().offers
     expect(open.map(({ state }) => state)).toEqual(['breaker-open', 'breaker-open'])
     for (const each of upstreams) each.answers = () => WELL
@@ -201,7 +202,7 @@ describe('when it is over', () => {
     const clock = virtualClock()
     const [first, second] = [upstream(DOWN), upstream(() => WELL)]
     const router = await routerOver([first, second], clock)
-    const down = await spread(router, clock, 6000)
+    const down = await spread(router, clock, MINUTE)
     expect(down.failed).toBe(0)
     const forMs = router.health().offers.find(({ provider }) => provider === 'first')?.forMs ?? 0
     first.answers = () => WELL
@@ -223,7 +224,7 @@ describe('when it is over', () => {
     const router = await routerOver([first, second], clock)
     await spread(router, clock, BATCH)
     const before = first.asked
-    await spread(router, clock, 6000)
+    await spread(router, clock, MINUTE)
     // Once each time the breaker has waited: 5, 10, 20, 40 seconds, each half of it at least.
     expect(first.asked - before).toBeLessThanOrEqual(5)
     await router.close()

@@ -254,7 +254,7 @@ describe.skipIf(!there)(there ? 'recorded streams' : 'SKIPPED: the recorded stre
       (recording) =>
         [
           recording.number,
-          process.env.MODELFIRST_DEEP ? 200 : recording.bytes.length > 50_000 ? 5 : 50,
+          process.env.MODELFIRST_DEEP ? 200 : recording.bytes.length > 50_000 ? 3 : 20,
           recording,
         ] as const,
     ),

@@ -6,10 +6,12 @@ import { systemClock } from '../../src/clock.ts'
 import { FAILURE_KINDS } from '../../src/failure.ts'
 import { retryAfter } from '../../src/retry-after.ts'
 import { readError, readText, type WireReply } from '../../src/wires/wire.ts'
+import { runs } from '../support/runs.ts'
+import { anyText } from '../support/text.ts'
 import { leapingClock } from './clock.ts'
 
 const DEEP = process.env.MODELFIRST_DEEP === '1'
-const RUNS = { numRuns: DEEP ? 100_000 : 1000 }
+const RUNS = runs()
 const PATIENCE = DEEP ? 1_800_000 : 60_000
 const DAY = 86_400_000
 
@@ -44,7 +46,7 @@ const nasty = fc.constantFrom(
 )
 /** Text with something in it that must not be repeated. */
 const marked = fc
-  .tuple(fc.oneof(nasty, fc.string({ unit: 'binary' })), nasty, fc.oneof(nasty, fc.string()))
+  .tuple(fc.oneof(nasty, anyText()), nasty, fc.oneof(nasty, fc.string()))
   .map(([front, middle, back]) => `${front}${MARK}${middle}${MARK}${back}`)
 const anything = fc.oneof(
   { weight: 6, arbitrary: marked },
@@ -258,7 +260,7 @@ describe('what a provider may answer', () => {
       .record({ code: tree, message: tree, type: tree, metadata: tree, availability: tree }, { requiredKeys: [] })
       .map((error) => JSON.stringify({ error })),
     fc.tuple(tree, fc.nat(60)).map(([value, cut]) => JSON.stringify({ error: value }).slice(0, cut)),
-    fc.string({ unit: 'binary' }),
+    anyText(),
     fc.constantFrom('', ' ', 'null', '[]', '{}', '"no"', '<html></html>', '{"error":', '\ufeff{}', '0'),
   )
   const status = fc.oneof(

@@ -1,7 +1,7 @@
 import { memoryStore } from '../../src/stores/memory.ts'
 
-/** A process of its own that fills a memory store with a million sessions, and tells what they take. */
-const MANY = 1_000_000
+/** A process of its own that fills a memory store with so many sessions, and tells what they take. */
+const MANY = Number(process.argv[2])
 const FEW = 1000
 const READS = 50_000
 const HOUR = 3_600_000
