@@ -3,6 +3,7 @@ import { type Assembly, createAssembly, type Delta } from './assembly.ts'
 import { isSuccess, readWhole } from './attempt.ts'
 import { type AttemptResult, type Call, type Order, openExchange } from './exchange.ts'
 import { type Failure, failure } from './failure.ts'
+import { fields } from './fields.ts'
 import { createEventReader, type EventReader, EventTooLarge, type SentEvent } from './sse.ts'
 import { type ByteReader, type BytesRead, CutOff, TooLarge, type WireReply } from './wires/wire.ts'
 
@@ -215,7 +216,7 @@ export function openLive(call: Call, order: Order, onUnread: () => void): Live {
     incoming?.reader.cancel().catch(() => {})
     // It was stopped while this was on its way.
     if (live.result !== null) return
-    const body = ending.body ?? (incoming === null ? null : assembly.body)
+    const body = ending.body ?? (incoming === null ? null : bodyOf(assembly))
     live.result = exchange.end({ ...ending, body, ...(ending.failure === null ? { phase: 'done' } : {}) })
   }
 
@@ -241,4 +242,10 @@ const UNANSWERED = { status: 0, headers: { get: () => null } }
 /** A server may forget to say what it sends; a page or a JSON body says so. */
 function isStream({ headers }: WireReply): boolean {
   return !/json|html/i.test(headers.get('content-type') ?? '')
+}
+
+/** With the error that ended it: it may quote what was answered, and hold an answer that nobody else has seen. */
+function bodyOf({ body, broken }: Assembly): unknown {
+  const error = fields(broken?.chunk)
+  return error === undefined ? body : { ...body, ...error }
 }

@@ -195,10 +195,11 @@ export function kept(
   body: unknown,
   { answer, form, shape }: { answer: Answer | null; form: Form | undefined; shape: Shape | null },
 ): { readonly text: string; readonly issues: readonly Issue[] | Promise<readonly Issue[]> } {
-  const written = fields(fields(body)?.error)?.failed_generation
+  const error = fields(fields(body)?.error)
+  const written = error?.failed_generation
   const text = typeof written === 'string' ? written : ''
   // The arguments of a call, which are all that is checked of an answer before it comes here.
-  if (answer !== null)
+  if (answer !== null && error === undefined)
     return { text: '', issues: [{ path: TOOLS, message: answer.finish.reason === 'length' ? CUT : BROKEN }] }
   const unread = [{ path: NOWHERE, message: text === '' ? PROBLEMS.empty : UNREAD }]
   if (text === '' || shape === null || form === undefined || form.kind === 'tool') return { text, issues: unread }

@@ -1,7 +1,7 @@
 import { format, inspect } from 'node:util'
 import { toStandardJsonSchema } from '@valibot/to-json-schema'
 import { type } from 'arktype'
-import { BadOutputError, jsonSchema, RouterError, runOf, tool } from 'modelfirst'
+import { BadOutputError, createRouter, groq, jsonSchema, RouterError, type RouterEvent, runOf, tool } from 'modelfirst'
 import { openaiFetch } from 'modelfirst/http'
 import * as v from 'valibot'
 import { describe, expect, test } from 'vitest'
@@ -192,9 +192,31 @@ describe('neither what was asked nor what was answered is told', () => {
   })
 })
 
-function kept(message: string, failed_generation: string): Said {
-  return {
-    status: 400,
-    body: { error: { message, type: 'invalid_request_error', code: 'json_validate_failed', failed_generation } },
+test('what an endpoint quotes of an answer that it kept is not told of a stream either, but to its model', async () => {
+  const secrets = canaries()
+  const { prompt, answer } = secrets
+  const { error } = keptError(`attempted to call tool '${answer}' for ${prompt}`, JSON.stringify({ label: answer }))
+  const bodies: string[] = []
+  const fetch = async (_: unknown, { body }: { readonly body?: unknown } = {}) => {
+    bodies.push(String(body))
+    return new Response(`data: ${JSON.stringify({ error })}\n\n`, { headers: { 'content-type': 'text/event-stream' } })
   }
+  const heard: RouterEvent[] = []
+  const router = createRouter({
+    providers: [groq({ apiKey: secrets.key, fetch })],
+    tasks: { ask: { model: 'openai/gpt-oss-20b', schema: z.object({ label: z.enum(['a', 'b']) }) } },
+    on: (event) => void heard.push(event),
+  })
+  const failed: unknown = await router.stream('ask', asked(secrets)).completion.catch((thrown: unknown) => thrown)
+  expect(BadOutputError.is(failed) && failed.issues[0]?.path).toEqual(['label'])
+  expect(bodies[1]).toContain(answer)
+  expect(leaks({ shown: shown(failed), heard, records: router.ledger.records }, secrets)).toEqual([])
+})
+
+function kept(message: string, failed_generation: string): Said {
+  return { status: 400, body: keptError(message, failed_generation) }
+}
+
+function keptError(message: string, failed_generation: string) {
+  return { error: { message, type: 'invalid_request_error', code: 'json_validate_failed', failed_generation } }
 }
