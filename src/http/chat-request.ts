@@ -18,6 +18,8 @@ export interface AskedChat {
   readonly input: ChatRequest
   readonly options: CallOptions
   readonly stream: boolean
+  /** The field that only an aggregator follows: anybody else would leave it out. */
+  readonly aggregators: string | null
 }
 
 export interface ChatReaderOptions {
@@ -34,6 +36,8 @@ const TASK = 'task:'
 const MOST_POLICIES = 1000
 /** Schemas too: each is read once. */
 const MOST_SCHEMAS = 100
+/** What is longer is read each time: whoever asks must not fill our memory. */
+const LONGEST_KEPT = 64 * 1024
 
 /** Reads requests as OpenAI's and OpenRouter's clients write them. */
 export function createChatReader({ tasks, providers, task: usual, policy }: ChatReaderOptions) {
@@ -52,9 +56,9 @@ export function createChatReader({ tasks, providers, task: usual, policy }: Chat
 
   const hosts = new Set(providers.filter((provider) => provider.hosts).map(({ name }) => name))
 
-  function policyOf(models: readonly string[], body: Fields, { places, key }: Preferences): TaskPolicy {
-    const elsewhere = isAggregatorsOnly(body)
-    const name = `${elsewhere ? '!' : ''}${models.length === 1 ? models[0] : JSON.stringify(models)} ${key}`
+  function policyOf(models: readonly string[], elsewhere: boolean, { places, key }: Preferences): TaskPolicy {
+    // No text of a client's can be made to look like another one's key.
+    const name = JSON.stringify([elsewhere, models, key])
     const known = policies.get(name)
     if (known !== undefined) return known
     const rules: (ProviderRef | ProviderRule)[] = [...ownPlaces(policy), ...places]
@@ -66,7 +70,7 @@ export function createChatReader({ tasks, providers, task: usual, policy }: Chat
       // As OpenRouter does it: any trouble with one model, a refusal as well, leads to the next.
       ...(models.length > 1 && { fallback: [...(policy?.fallback ?? []), when('refused').nextModel()] }),
     }
-    return keep(policies, MOST_POLICIES, name, made)
+    return name.length > LONGEST_KEPT ? made : keep(policies, MOST_POLICIES, name, made)
   }
 
   /** `null`: it has none, or one that is not for us to check, which is then the provider's to judge. */
@@ -76,7 +80,9 @@ export function createChatReader({ tasks, providers, task: usual, policy }: Chat
     if (stream === true || fields(format)?.type !== 'json_schema' || json === undefined) return null
     const text = JSON.stringify(json)
     const known = schemas.get(text)
-    return known !== undefined ? known : keep(schemas, MOST_SCHEMAS, text, readSchema(json))
+    if (known !== undefined) return known
+    const schema = readSchema(json)
+    return text.length > LONGEST_KEPT ? schema : keep(schemas, MOST_SCHEMAS, text, schema)
   }
 
   return (body: Fields, incoming: Pick<Incoming, 'header' | 'signal'>): AskedChat => {
@@ -114,10 +120,11 @@ export function createChatReader({ tasks, providers, task: usual, policy }: Chat
         param: 'messages',
         code: 'missing_messages',
       })
+    const aggregators = aggregatorsOnly(body)
     const session = sessionOf(session_id, incoming)
     const metadata = metadataOf(body.metadata)
     return {
-      task: task ?? policyOf(named, body, preferences),
+      task: task ?? policyOf(named, aggregators !== null, preferences),
       input,
       options: {
         ...(incoming.signal !== null && { signal: incoming.signal }),
@@ -127,6 +134,7 @@ export function createChatReader({ tasks, providers, task: usual, policy }: Chat
         ...(schema !== null && { schema }),
       },
       stream: body.stream === true,
+      aggregators,
     }
   }
 }
@@ -171,10 +179,10 @@ function ownPlaces(policy: ChatReaderOptions['policy']): readonly (ProviderRef |
 const HARMLESS = ['response-healing', 'context-compression']
 
 /** Plugins, presets and tools of the aggregator's own (`openrouter:web_search`): who has none would silently not run them. */
-function isAggregatorsOnly({ plugins, preset, tools }: Fields): boolean {
-  if (isPresent(preset)) return true
-  if (list(plugins).some(({ id, enabled }) => enabled !== false && !HARMLESS.includes(String(id)))) return true
-  return list(tools).some(({ type }) => typeof type === 'string' && type.includes(':'))
+function aggregatorsOnly({ plugins, preset, tools }: Fields): string | null {
+  if (isPresent(preset)) return 'preset'
+  if (list(plugins).some(({ id, enabled }) => enabled !== false && !HARMLESS.includes(String(id)))) return 'plugins'
+  return list(tools).some(({ type }) => typeof type === 'string' && type.includes(':')) ? 'tools' : null
 }
 
 function extrasOf(

@@ -15,6 +15,7 @@ import { type Incoming, jsonOf } from './incoming.ts'
 import { createModelPages } from './models.ts'
 import { purposeOf } from './paths.ts'
 import type { KnownProvider } from './preferences.ts'
+import { unsupported } from './request-fields.ts'
 
 export interface DoorOptions {
   /** The task of requests that name no model. */
@@ -50,9 +51,18 @@ export function createDoor(router: Router, options: DoorOptions = {}): Door {
 
   async function chat(incoming: Incoming): Promise<Answer> {
     const asked = read(await jsonOf(incoming, maxBodyBytes), incoming)
+    if (asked.aggregators !== null) await checkSteps(asked, asked.aggregators)
     if (asked.stream) return streamed(router.stream(asked.task, asked.input, asked.options), asked, mannerOf(incoming))
     const completion = await router.complete(asked.task, asked.input, asked.options)
     return whole(chatAnswer(completion, asked.options.schema !== undefined), answerHeaders(completion))
+  }
+
+  /** A task says itself where it runs: what one of its steps would silently leave out is not asked for at all. */
+  async function checkSteps({ task, input, options }: AskedChat, field: string): Promise<void> {
+    if (typeof task !== 'string' || providers.every(({ hosts }) => hosts)) return
+    const { steps } = await router.plan(task, input, options)
+    if (steps.every((step) => providers.some(({ name, hosts }) => hosts && name === step.provider))) return
+    throw unsupported(field, 'this task may run where it would be left out: leave it out, or name a model and no task')
   }
 
   async function embeddings(incoming: Incoming): Promise<Answer> {

@@ -57,8 +57,10 @@ export async function jsonOf(incoming: Incoming, most: number): Promise<Fields> 
   const type = incoming.header('content-type')
   // Forms and plain text are what a page of another origin may send without being asked: nobody means JSON by them.
   if (type !== null && !/^\s*application\/(?:[\w.-]+\+)?json\s*(?:;|$)/i.test(type)) {
-    throw new BadRequest('the content-type must be application/json', { status: 415, code: 'unsupported_media_type' })
+    throw noJson()
   }
+  // So is a body without any type, in the browsers that let a page send one: they say whose page it is.
+  if (type === null && incoming.header('origin') !== null) throw noJson()
   const encoding = incoming.header('content-encoding')
   if (encoding !== null && encoding.trim().toLowerCase() !== 'identity') {
     throw new BadRequest('the body is compressed: send it as it is', { status: 415, code: 'unsupported_encoding' })
@@ -77,6 +79,10 @@ export async function jsonOf(incoming: Incoming, most: number): Promise<Fields> 
     throw new BadRequest(`the body is nested more than ${MOST_LEVELS} levels deep`, { code: 'invalid_json' })
   }
   return value
+}
+
+function noJson(): BadRequest {
+  return new BadRequest('the content-type must be application/json', { status: 415, code: 'unsupported_media_type' })
 }
 
 function isShallow(value: object, levels: number): boolean {
@@ -126,22 +132,29 @@ async function readBounded(
   const leave = () => void reader.cancel().catch(() => {})
   signal?.addEventListener('abort', leave)
   const decoder = new TextDecoder('utf-8', { fatal: true })
+  // What a body that breaks off throws may be a TypeError as well.
+  const decode = (piece?: Uint8Array): string => {
+    try {
+      return decoder.decode(piece, { stream: piece !== undefined })
+    } catch {
+      throw new BadRequest('the body is not UTF-8', { code: 'invalid_body' })
+    }
+  }
   let bytes = 0
   let text = ''
   try {
     for (;;) {
       const { done, value } = await reader.read()
       if (signal?.aborted === true) throw signal.reason
-      if (done) return text + decoder.decode()
+      if (done) return text + decode()
       bytes += value.byteLength
       if (bytes > most) throw tooLarge(most)
-      text += decoder.decode(value, { stream: true })
+      text += decode(value)
     }
   } catch (error) {
     leave()
     if (error instanceof BadRequest || signal?.aborted === true) throw error
-    const problem = error instanceof TypeError ? 'the body is not UTF-8' : 'the body ended in the middle'
-    throw new BadRequest(problem, { code: 'invalid_body' })
+    throw new BadRequest('the body ended in the middle', { code: 'invalid_body' })
   } finally {
     signal?.removeEventListener('abort', leave)
   }

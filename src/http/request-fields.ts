@@ -2,7 +2,8 @@ import { type Fields, fields, isPresent } from '../fields.ts'
 import { type Expectation, expected, kindOf } from '../options.ts'
 import { BadRequest } from './bad-request.ts'
 
-const A_NUMBER = expected('a number', (value) => typeof value === 'number')
+/** JSON has no infinity, but `1e999` is read as one, and would be sent on as `null`. */
+const A_NUMBER = expected('a number', (value) => typeof value === 'number' && Number.isFinite(value))
 const A_COUNT = expected('a whole number above 0', (value) => Number.isInteger(value) && Number(value) > 0)
 const A_WORD = expected('a string', (value) => typeof value === 'string')
 const YES_OR_NO = expected('true or false', (value) => typeof value === 'boolean')

@@ -226,6 +226,27 @@ describe('a request that is none', () => {
     const error = await errorIn(await door().ask(CHAT, { method: 'POST', headers: json, body: broken }))
     expect(error).toMatchObject({ status: 400, code: 'invalid_body' })
     expect(error.message).not.toContain('canary')
+    // As fetch calls a connection that is gone.
+    const gone = new ReadableStream({ pull: (controller) => controller.error(new TypeError('terminated')) })
+    const other = await errorIn(await door().ask(CHAT, { method: 'POST', headers: json, body: gone }))
+    expect(other.message).toBe('the body ended in the middle')
+  })
+
+  test('a page’s body without a type, which a browser sends to anybody without asking', async () => {
+    const body = new TextEncoder().encode('{}')
+    const untyped = new Request(CHAT, { method: 'POST', headers: { origin: 'https://evil.example' }, body })
+    expect(await errorIn(await door().ask(untyped))).toMatchObject({ status: 415, code: 'unsupported_media_type' })
+    const own = await errorIn(await door().ask(CHAT, { method: 'POST', body }))
+    expect(own).toMatchObject({ status: 400, code: 'missing_model' })
+  })
+
+  test('a number that JSON has not, and that would go on as nothing', async () => {
+    for (const name of ['temperature', 'top_p', 'seed', 'frequency_penalty']) {
+      const { post, sent } = door()
+      const response = await post(`{"model":"tiny","messages":[{"role":"user","content":"Hi"}],"${name}":1e999}`)
+      expect(await errorIn(response)).toMatchObject({ status: 400, param: name, code: 'invalid_type' })
+      expect(sent).toEqual([])
+    }
   })
 
   test.each([

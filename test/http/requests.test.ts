@@ -82,6 +82,19 @@ const ANSWER = {
   },
 }
 
+test('no request is taken for another that only looks like it', async () => {
+  const models = [OSS, 'openai/gpt-oss-120b']
+  const key = JSON.stringify([{ only: ['groq'] }, false])
+  const { post, sent } = openOwnDoor({ groq: () => new Response(JSON.stringify({ ...ANSWER, model: OSS })) })
+  for (const model of [`!${OSS}`, JSON.stringify(models), `${OSS} ${key}`, `${OSS} `]) await post({ model, messages })
+  sent.length = 0
+  await post({ model: OSS, messages, preset: 'mine' })
+  await post({ models, messages })
+  await post({ model: OSS, messages, provider: { only: ['groq'] } })
+  await post({ model: OSS, messages })
+  expect(sent.map(({ body }) => body.model)).toEqual([OSS, OSS, OSS, OSS])
+})
+
 describe('what OpenRouter’s preferences bind', () => {
   const asked = async (provider: object, more: object = {}) => {
     const { post, sent } = openDoor()
@@ -159,6 +172,23 @@ describe('what OpenRouter’s preferences bind', () => {
     }
     const harmless = await asked({}, { plugins: [{ id: 'response-healing' }, { id: 'web', enabled: false }] })
     expect(harmless.sent[0]?.provider).toBe('groq')
+  })
+
+  test('a task that may run elsewhere refuses them rather than leave them out', async () => {
+    const openrouter = () => new Response(JSON.stringify(ANSWER))
+    const { post, sent } = openOwnDoor({ openrouter }, { tasks: { away: { model: OSS, provider: 'openrouter' } } })
+    expect((await post({ model: 'away', messages, plugins: [{ id: 'web' }] })).status).toBe(200)
+    expect(sent.map(({ provider, body }) => [provider, body.plugins])).toEqual([['openrouter', [{ id: 'web' }]]])
+    for (const [param, more] of [
+      ['plugins', { plugins: [{ id: 'web' }] }],
+      ['preset', { preset: 'mine' }],
+      ['tools', { tools: [{ type: 'openrouter:web_search' }] }],
+    ] as const) {
+      const refused = await post({ model: 'task:reply', messages, ...more })
+      expect(await refused.json()).toMatchObject({ error: { param, code: 'unsupported_parameter' } })
+    }
+    expect(sent).toHaveLength(1)
+    expect((await post({ model: 'reply', messages, plugins: [{ id: 'response-healing' }] })).status).toBe(200)
   })
 })
 
