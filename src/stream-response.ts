@@ -56,15 +56,21 @@ export function responseOf(
   return new Response(bytesOf(linesOf(events, about)), { ...init, headers })
 }
 
-/** As bytes, one write for each piece, and nothing read ahead of the client. */
-export function bytesOf(pieces: AsyncIterator<string, void>): ReadableStream<Uint8Array> {
+/** As bytes, one write for each piece, and nothing read ahead of the client, who hears an abort of their own as one. */
+export function bytesOf(
+  pieces: AsyncIterator<string, void>,
+  signal: AbortSignal | null = null,
+): ReadableStream<Uint8Array> {
   const encoder = new TextEncoder()
   return new ReadableStream<Uint8Array>(
     {
       async pull(controller) {
         const { done, value } = await pieces.next()
         if (done) controller.close()
-        else controller.enqueue(encoder.encode(value))
+        else if (signal?.aborted === true) {
+          controller.error(signal.reason)
+          await pieces.return?.()
+        } else controller.enqueue(encoder.encode(value))
       },
       async cancel() {
         await pieces.return?.()

@@ -41,6 +41,8 @@ export function createListener(options: ListenerOptions): Listener {
 
   function inTurn(request: IncomingMessage, response: ServerResponse, run: () => void): void {
     const { socket } = request
+    // A connection may be idle for long after: nothing of what was asked on it is kept for that.
+    response.once('close', () => last.get(socket)?.response === response && last.delete(socket))
     const before = last.get(socket)
     if (before === undefined || before.response.closed) {
       last.set(socket, { response, waiting: 0 })
@@ -57,6 +59,8 @@ export function createListener(options: ListenerOptions): Listener {
     request.on('error', ignored)
     response.on('error', ignored)
     inTurn(request, response, () => {
+      // The client of the answer before may have been slow to take it; this one may be long in coming.
+      request.socket.setTimeout(0)
       const controller = new AbortController()
       const exchange = { response, stop: () => controller.abort() }
       drain.enter(exchange)

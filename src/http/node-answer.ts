@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Clock } from '../clock.ts'
 import type { Answer } from './door.ts'
-import { createOutflow } from './outflow.ts'
+import { createOutflow, endWith } from './outflow.ts'
 import { type PlainAnswer, refusalAt } from './refusal.ts'
 
 /** How long, and how much, a refused request may still go on: a client that is cut off in its sending reads no answer. */
@@ -78,14 +78,14 @@ export function createNodeAnswer(options: NodeAnswerOptions): NodeAnswer {
       if (body !== null && typeof body !== 'string') return pieces(status, headers, body)
       if (response.destroyed) return
       head(status, headers)
-      response.end(body)
+      endWith(response, { body, stallMs })
     },
     refuse(refusal) {
       const { status, headers, body } = refusalAt(request.url ?? '', refusal)
       if (response.destroyed) return
       head(status, headers)
       if (request.complete || !hasBody(request)) {
-        response.end(body)
+        endWith(response, { body, stallMs })
         return
       }
       const bytes = encoder.encode(body)

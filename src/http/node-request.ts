@@ -50,16 +50,21 @@ export function bodyRefusal({ headers }: IncomingMessage, most: number): PlainAn
 /** The body as text; `null`: the client left in the middle of it. */
 export function readBody(request: IncomingMessage, most: number): Promise<string | PlainAnswer | null> {
   return new Promise((resolve) => {
-    const chunks: Uint8Array[] = []
+    let chunks: Uint8Array[] = []
     let length = 0
     const take = (chunk: Uint8Array) => {
       length += chunk.byteLength
       if (length <= most) return void chunks.push(chunk)
       request.off('data', take)
+      chunks = []
       resolve(TOO_LARGE)
     }
     request.on('data', take)
-    request.on('end', () => resolve(textOf(chunks, length)))
+    request.on('end', () => {
+      resolve(textOf(chunks, length))
+      // The request lives as long as its answer, and what was listening to it as well.
+      chunks = []
+    })
     request.on('close', () => resolve(null))
   })
 }

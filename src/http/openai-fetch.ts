@@ -28,11 +28,11 @@ export function openaiFetch(router: Router, options: OpenAIFetchOptions = {}): O
     } catch (error) {
       return responseOf(failed(error, PLAIN_MANNER))
     }
-    return responseOf(await door(incoming))
+    return responseOf(await door(incoming), incoming.signal)
   }
 }
 
-function responseOf({ status, headers, body }: Answer): Response {
-  const content = body === null || typeof body === 'string' ? body : bytesOf(body)
+function responseOf({ status, headers, body }: Answer, signal: AbortSignal | null = null): Response {
+  const content = body === null || typeof body === 'string' ? body : bytesOf(body, signal)
   return new Response(content, { status, headers })
 }

@@ -57,7 +57,17 @@ export function createOutflow({ response, clock, nextTick, stallMs }: OutflowOpt
     },
     end() {
       flush()
-      response.end()
+      endWith(response, { stallMs })
     },
   }
+}
+
+/** Ends an answer, all of which is with us by now: a client that takes nothing of it for too long is cut off. */
+export function endWith(
+  response: ServerResponse,
+  { body, stallMs }: { readonly body?: string | null; readonly stallMs: number },
+): void {
+  response.end(body)
+  // Node's own: it sees how much of a long text has gone, and is put back when the answer is out.
+  if (response.writableLength > 0) response.socket?.setTimeout(stallMs)
 }

@@ -16,5 +16,6 @@ export type { ServeLimits, ServeOptions } from './serve-options.ts'
  * console.log(`${server.url}/v1`)
  */
 export function serve(router: Router, options: ServeOptions = {}): Promise<Serving> {
-  return serveDoor(createDoor(router), router, options)
+  // The server counts what comes by `limits.bodyBytes`: the door has nothing to add.
+  return serveDoor(createDoor(router, { maxBodyBytes: Number.MAX_SAFE_INTEGER }), router, options)
 }

@@ -1,5 +1,7 @@
 import { createServer } from 'node:net'
 import { networkInterfaces } from 'node:os'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { ConfigError } from 'modelfirst'
 import { afterEach, describe, expect, test } from 'vitest'
 import { serveDoor } from '../../src/http/node-server.ts'
@@ -423,6 +425,79 @@ describe('a client that reads slowly', () => {
     expect(router.ledger.records[0]?.outcome).toBe('canceled')
     conversation.socket.resume()
     await conversation.ended()
+  })
+})
+
+describe('a long answer in one piece', () => {
+  const body = JSON.stringify({ model: 'task:say', messages: MESSAGES })
+  const request = `POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`
+  /** More than the buffers of four sockets hold, once. */
+  const long: Answering = ({ response, n }) => {
+    const answer = () => reply(response, 200, answerOf(n === 1 ? 'x'.repeat(12_000_000) : 'The next.'))
+    setTimeout(answer, n === 1 ? 0 : 300)
+  }
+
+  test('is not held for a client that takes nothing of it', async () => {
+    const { serving, router } = await started(long, { limits: { bodyMs: 100 } })
+    const conversation = await converse(serving.port)
+    conversation.socket.pause()
+    conversation.say(request)
+    await eventually(() => router.ledger.records.length === 1)
+    await new Promise((resolve) => setTimeout(resolve, 800))
+    conversation.socket.resume()
+    const text = await Promise.race([conversation.ended(), conversation.until('"total_tokens"')])
+    expect(text.length).toBeLessThan(12_000_000)
+  })
+
+  test('gets to a client that is slow but takes it, and so does the next one, however long in coming', async () => {
+    const { serving } = await started(long, { limits: { bodyMs: 150 } })
+    const { socket } = await converse(serving.port)
+    let taken = 0
+    let last = ''
+    const ended = new Promise<void>((resolve) => {
+      socket.on('close', () => resolve())
+      socket.on('data', (chunk: Buffer) => {
+        taken += chunk.length
+        last = chunk.toString('latin1')
+        if (last.includes('The next.')) return resolve()
+        socket.pause()
+        setTimeout(() => socket.resume(), 2)
+      })
+    })
+    socket.write(request + request)
+    await ended
+    expect(taken).toBeGreaterThan(12_000_000)
+    expect(last).toContain('The next.')
+    socket.destroy()
+  })
+})
+
+describe('a long request', () => {
+  test('is taken as far as the limit says, also above the usual one', async () => {
+    const { ask } = await started(plainly, { limits: { bodyBytes: 40 * 1024 * 1024 } })
+    const response = await ask({ messages: undefined, padding: 'x'.repeat(33 * 1024 * 1024) })
+    expect(await response.json()).toMatchObject({ error: { code: 'missing_messages' } })
+  })
+
+  test('is not kept for as long as its connection', async () => {
+    const { serving } = await started(plainly)
+    const body = Buffer.alloc(4 * 1024 * 1024, ' ')
+    const head = `POST /v1/nothing HTTP/1.1\r\nhost: localhost\r\ncontent-length: ${body.length}\r\n\r\n`
+    setFlagsFromString('--expose-gc')
+    const collect = runInNewContext('gc')
+    collect()
+    const before = process.memoryUsage().arrayBuffers
+    for (let count = 0; count < 8; count += 1) {
+      const conversation = await converse(serving.port)
+      ends.push(async () => conversation.socket.destroy())
+      conversation.say(head)
+      conversation.say(body)
+      await conversation.until('unknown_url')
+    }
+    await eventually(() => {
+      collect()
+      return process.memoryUsage().arrayBuffers - before < 8 * 1024 * 1024
+    })
   })
 })
 

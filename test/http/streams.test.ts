@@ -215,8 +215,13 @@ describe('who gives up', () => {
       const response = await post(ask, { signal: controller.signal })
       const reader = response.body?.getReader()
       await reader?.read()
-      if (leaves === 'signal') controller.abort()
-      else await reader?.cancel()
+      const reason = new Error('enough')
+      if (leaves === 'signal') {
+        const next = reader?.read()
+        controller.abort(reason)
+        // As fetch does: it is no error of the answer.
+        await expect(next).rejects.toBe(reason)
+      } else await reader?.cancel()
       await eventually(() => records.length === 1)
       expect([leaves, signals[0]?.aborted, records[0]?.outcome]).toEqual([leaves, true, 'canceled'])
     }
