@@ -113,12 +113,14 @@ const wrong = ({ answer, argument }: Secrets): readonly string[] => [
   `${answer}.`,
 ]
 
-describe.each(Object.keys(SCHEMAS) as (keyof typeof SCHEMAS)[])('what does not fit a schema of %s', (name) => {
+const FORMS = { schema: ALL, tool: ['tools'], text: [] } as const
+
+describe('what does not fit is told without what was asked or answered', () => {
   test.each([
-    ['schema', ALL],
-    ['tool', ['tools']],
-    ['text', []],
-  ] as const)('is told without what was asked or answered, in the form %s', async (form, abilities) => {
+    ...(Object.keys(SCHEMAS) as (keyof typeof SCHEMAS)[]).map((name) => ['schema', name] as const),
+    ...(['zod', 'JSON Schema'] as const).flatMap((name) => [['tool', name] as const, ['text', name] as const]),
+  ])('in the form %s, by a schema of %s', async (form, name) => {
+    const abilities = FORMS[form]
     const secrets = canaries()
     const texts = wrong(secrets)
     const made = twoModels(

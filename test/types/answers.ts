@@ -1,5 +1,4 @@
 import { toStandardJsonSchema } from '@valibot/to-json-schema'
-import { type } from 'arktype'
 import {
   BadOutputError,
   type Completion,
@@ -32,7 +31,6 @@ const ofZod = z.object({
 const ofValibot = toStandardJsonSchema(
   v.object({ label: v.picklist(['bug', 'billing']), note: v.optional(v.string()) }),
 )
-const ofArk = type({ label: "'bug' | 'billing'", 'note?': 'string' })
 const ofJson = jsonSchema<Ticket>({ type: 'object' })
 
 const router = createRouter({
@@ -40,7 +38,6 @@ const router = createRouter({
   tasks: {
     zod: { model: 'openai/gpt-oss-20b', schema: ofZod },
     valibot: { model: 'openai/gpt-oss-20b', schema: ofValibot },
-    ark: { model: 'openai/gpt-oss-20b', schema: ofArk },
     json: { model: ['openai/gpt-oss-20b', 'openai/gpt-oss-120b'], schema: ofJson, accept: () => true },
     list: { model: 'openai/gpt-oss-20b', schema: z.array(z.union([z.string(), z.number()])) },
     inline: { model: 'openai/gpt-oss-20b', schema: z.object({ ok: z.boolean() }) },
@@ -54,8 +51,6 @@ same<typeof data, { label: 'bug' | 'billing'; urgency: number; note?: string | u
 same<typeof text, string>(true)
 const fromValibot = await router.complete('valibot', 'Hello')
 same<typeof fromValibot.data, { label: 'bug' | 'billing'; note?: string | undefined }>(true)
-const fromArk = await router.complete('ark', 'Hello')
-same<typeof fromArk.data, { label: 'bug' | 'billing'; note?: string }>(true)
 const fromJson = await router.complete('json', 'Hello')
 same<typeof fromJson.data, Ticket>(true)
 const list = await router.complete('list', 'Hello')
@@ -74,8 +69,6 @@ const own = await router.complete('plain', 'Hello', { schema: ofZod, session: 'c
 same<typeof own.data.urgency, number>(true)
 const ownValibot = await router.session('customer').complete('plain', 'Hello', { schema: ofValibot })
 same<typeof ownValibot.data.note, string | undefined>(true)
-const ownArk = await router.complete('plain', 'Hello', { schema: ofArk })
-same<typeof ownArk.data.label, 'bug' | 'billing'>(true)
 // A schema that is left out leaves the task's.
 const left = await router.complete('zod', 'Hello', { schema: undefined })
 same<typeof left.data, typeof data>(true)
@@ -177,14 +170,12 @@ jsonSchema('object')
 const tools = [
   tool({ name: 'zod', input: ofZod, run: ({ urgency }) => urgency }),
   tool({ name: 'valibot', input: ofValibot, run: ({ note }) => note ?? 'none' }),
-  tool({ name: 'ark', input: ofArk }),
   tool({ name: 'json', input: ofJson }),
 ] as const
 const { toolCalls } = await router.complete('inline', 'Hello', { tools })
 for (const call of toolCalls) {
   if (call.name === 'zod') same<typeof call.arguments, typeof data>(true)
   if (call.name === 'valibot') same<typeof call.arguments.note, string | undefined>(true)
-  if (call.name === 'ark') same<typeof call.arguments.label, 'bug' | 'billing'>(true)
   if (call.name === 'json') same<typeof call.arguments, Ticket>(true)
   // @ts-expect-error no tool is called this
   if (call.name === 'yup') console.log(call)
