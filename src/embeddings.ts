@@ -120,7 +120,7 @@ export async function embed(
     const times = attempts.length === 1 ? '1 attempt' : `${attempts.length} attempts`
     throw new AttemptsFailedError(`embeddings failed after ${times}: ${where}: ${says}; ${advice}`, parts)
   }
-  const vectors = list(fields(last.body)?.data).map(({ embedding }) => embedding)
+  const vectors = inOrder(list(fields(last.body)?.data)).map(({ embedding }) => embedding)
   return { vectors, model: usage.model.served ?? model, provider: usage.provider ?? '', usage, raw: last.body }
 }
 
@@ -193,7 +193,7 @@ async function attempt(provider: Provider, asking: Asking): Promise<Tried> {
     const text = isRight ? await readText(reply, { most: MOST_BYTES, until }) : await readError(reply, { until, clock })
     const said = parsed(text)
     read = isRight
-      ? { ...readingOf(provider, said, reply), body: said, status: reply.status }
+      ? { ...readingOf(provider, { said, reply, input: asking.input }), body: said, status: reply.status }
       : { answer: null, failure: provider.dialect.fail(said ?? text, reply), body: null, status: reply.status }
     const { failure: failed } = read
     if (failed !== null && failed.retryAfterMs === null) {
@@ -252,14 +252,41 @@ function bodyOf({ dialect }: Provider, { model, input, given, rule }: Asking): o
 /** What is told beside the vectors is told as it is beside any answer. */
 function readingOf(
   { dialect }: Provider,
-  said: Fields | undefined,
-  reply: Parameters<typeof dialect.read>[1],
+  {
+    said,
+    reply,
+    input,
+  }: {
+    readonly said: Fields | undefined
+    readonly reply: Parameters<Provider['dialect']['read']>[1]
+    readonly input: EmbeddingInput
+  },
 ): Reading {
   if (said === undefined) return { answer: null, failure: failure('bad-response', { status: reply.status }) }
   const reading = dialect.read({ ...said, choices: SILENT }, reply)
   if (reading.failure !== null) return reading
   const vectors = list(said.data)
-  return vectors.length > 0 ? reading : { ...reading, failure: failure('empty', { status: reply.status }) }
+  if (vectors.length === 0) return { ...reading, failure: failure('empty', { status: reply.status }) }
+  // One too few, and every text behind it would have another one's.
+  const isWhole = vectors.length === countOf(input) && vectors.every(({ embedding }) => isVector(embedding))
+  return isWhole ? reading : { ...reading, failure: failure('bad-response', { status: reply.status }) }
+}
+
+/** How many vectors are asked for: tokens that are not in lists of their own are one text. */
+function countOf(input: EmbeddingInput): number {
+  return typeof input === 'string' || typeof input[0] === 'number' ? 1 : input.length
+}
+
+/** Numbers, or their bytes as text. */
+function isVector(value: unknown): boolean {
+  return (Array.isArray(value) || typeof value === 'string') && value.length > 0
+}
+
+/** Each says which text it belongs to, where they do. */
+function inOrder(vectors: readonly Fields[]): readonly Fields[] {
+  const placed = vectors.map((vector) => ({ vector, index: Number(vector.index ?? Number.NaN) }))
+  if (placed.some(({ index }) => Number.isNaN(index))) return vectors
+  return placed.sort((one, other) => one.index - other.index).map(({ vector }) => vector)
 }
 
 /** There is no answer beside the vectors: its tokens are none, and not unknown. */

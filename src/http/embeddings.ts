@@ -39,7 +39,8 @@ export function askedEmbeddings(body: Fields, { signal }: Pick<Incoming, 'signal
 /** The provider's own body, with what the call has cost. */
 export function embeddingsAnswer({ raw, usage }: Embeddings): string {
   const counted = usageOf(usage, raw)
-  return JSON.stringify({ ...fields(raw), usage: { ...fields(fields(raw)?.usage), ...counted } })
+  const told = fields(raw)
+  return JSON.stringify({ ...told, ...(counted !== null && { usage: { ...fields(told?.usage), ...counted } }) })
 }
 
 export function embeddingsHeaders({ model, provider, usage }: Embeddings): Record<string, string> {

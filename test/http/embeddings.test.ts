@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest'
 import { createCancellation } from '../../src/cancellation.ts'
 import { createCatalog } from '../../src/catalog.ts'
 import { systemClock } from '../../src/clock.ts'
-import { type EmbedOptions, embed } from '../../src/embeddings.ts'
+import { type EmbeddingInput, type EmbedOptions, embed } from '../../src/embeddings.ts'
 import type { UsageRecord } from '../../src/usage.ts'
 import { failing, json, KEY, type Sent, type Upstream } from './door.ts'
 
@@ -66,16 +66,22 @@ function embedding(first: Upstream, second: Upstream = answering({ cost: 0.00000
       body: JSON.stringify({ model: MODEL, ...body }),
       ...init,
     })
-  return { ask, post, sent, records, run: (options: EmbedOptions = {}) => embed(MODEL, 'Hi', options, sources) }
+  return {
+    ask,
+    post,
+    sent,
+    records,
+    run: (options: EmbedOptions = {}, input: EmbeddingInput = 'Hi') => embed(MODEL, input, options, sources),
+  }
 }
 
 describe('vectors', () => {
   test('come through as they are, with what they cost, and are on the record', async () => {
     const { post, sent, records } = embedding(answering({}))
-    const response = await post({ input: ['Hi', 'there'], dimensions: 2, encoding_format: 'float' })
+    const response = await post({ input: ['Hi there'], dimensions: 2, encoding_format: 'float' })
     expect(response.status).toBe(200)
     expect(sent.map(({ provider, path, body }) => [provider, path, body])).toEqual([
-      ['first', '/v1/embeddings', { model: MODEL, input: ['Hi', 'there'], dimensions: 2, encoding_format: 'float' }],
+      ['first', '/v1/embeddings', { model: MODEL, input: ['Hi there'], dimensions: 2, encoding_format: 'float' }],
     ])
     expect(await response.json()).toMatchObject({
       ...VECTORS,
@@ -116,11 +122,32 @@ describe('vectors', () => {
   test.each([
     ['a page', () => new Response('<html>')],
     ['no vectors', answering({}, { data: [] })],
+    ['a vector of nothing', answering({}, { data: [{ index: 0, embedding: [] }] })],
+    ['a vector that is none', answering({}, { data: [{ index: 0, embedding: null }] })],
+    ['a place without a vector', answering({}, { data: [{ index: 0 }] })],
+    ['one vector too many', answering({}, { data: [{ embedding: [1] }, { embedding: [2] }] })],
     ['an error in a 200', () => json('{"error":{"message":"no"}}')],
     ['a broken line', () => Promise.reject(new Error('reset'))],
   ] as [string, Upstream][])('%s passes for none', async (_, upstream) => {
     const { run } = embedding(upstream)
     expect((await run()).provider).toBe('openrouter')
+  })
+
+  test.each([
+    [['one', 'other'], 2],
+    [[1, 2, 3], 1],
+    [[[1, 2], [3]], 2],
+  ])('%j is %i: fewer are none, and each is told in its place', async (input, count) => {
+    const vectors = Array.from({ length: count }, (_, index) => ({ index, embedding: [index] }))
+    const right = embedding(answering({}, { data: vectors.toReversed() }))
+    expect((await right.run({}, input)).vectors).toEqual(vectors.map((vector) => vector.embedding))
+    const less = embedding(answering({}, { data: vectors.slice(1) }), answering({}, { data: vectors.slice(1) }))
+    await expect(less.run({}, input)).rejects.toThrow('embeddings failed')
+  })
+
+  test('counts that nobody told are not told', async () => {
+    const { post } = embedding(() => json(JSON.stringify(VECTORS)))
+    expect(await (await post({ input: 'Hi' })).json()).not.toHaveProperty('usage')
   })
 
   test('a data rule holds: who gives no guarantee is not asked, and who enforces it is told', async () => {
