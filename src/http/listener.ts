@@ -28,6 +28,8 @@ export interface Listener {
   request(request: IncomingMessage, response: ServerResponse): void
   /** Before a client that asked whether it may sends its body. */
   checkContinue(request: IncomingMessage, response: ServerResponse): void
+  /** Of a client that expects something else. */
+  checkExpectation(request: IncomingMessage, response: ServerResponse): void
   /** No tunnel leads through here. */
   connect(request: IncomingMessage, socket: Duplex): void
   /** What is no HTTP, or takes too long to become a request. */
@@ -105,6 +107,9 @@ export function createListener(options: ListenerOptions): Listener {
       return answer.refuse(PREFLIGHT)
     }
     if (method === 'TRACE') return answer.refuse(NO_TRACE)
+    if (headers.expect !== undefined && headers.expect.toLowerCase() !== '100-continue') {
+      return answer.refuse(NO_PROMISE)
+    }
     const page = pages.at(target.path)
     if (!(page === null ? tokens.isRight : tokens.isRightInBrowser)(headers.authorization)) {
       return answer.refuse(page === null ? NO_TOKEN : NO_TOKEN_IN_BROWSER)
@@ -152,6 +157,7 @@ export function createListener(options: ListenerOptions): Listener {
   return {
     request: (request, response) => receive(request, response, false),
     checkContinue: (request, response) => receive(request, response, true),
+    checkExpectation: (request, response) => receive(request, response, false),
     connect(_request, socket) {
       socket.on('error', ignored)
       socket.end(rawOf(NO_TUNNEL))
@@ -184,6 +190,7 @@ const HEALTHY: PlainAnswer = {
 const PREFLIGHT: PlainAnswer = { status: 204, headers: {}, body: '' }
 const READ_ONLY = createRefusal(405, 'method_not_allowed', 'this path is read with GET', { allow: 'GET, HEAD' })
 const NO_TRACE = createRefusal(405, 'method_not_allowed', 'TRACE is not answered', { allow: 'GET, HEAD, POST' })
+const NO_PROMISE = createRefusal(417, 'invalid_expectation', 'only 100-continue is known of what may be expected')
 const NO_TUNNEL = createRefusal(405, 'method_not_allowed', 'this is no proxy: CONNECT is not answered')
 const NO_TARGET = createRefusal(400, 'invalid_path', 'the path does not begin with a slash')
 const NO_TOKEN = createRefusal(401, 'invalid_api_key', 'the token is missing or wrong: authorization: Bearer …', {

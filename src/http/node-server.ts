@@ -69,6 +69,7 @@ export async function serveDoor(
   })
   server.on('request', listener.request)
   server.on('checkContinue', listener.checkContinue)
+  server.on('checkExpectation', listener.checkExpectation)
   server.on('connect', listener.connect)
   server.on('clientError', listener.clientError)
   const bound = await listening(server, { port, address, host })
@@ -124,6 +125,8 @@ async function listening(
     // As many as the system allows may knock while we are busy: whoever finds the queue full is turned away.
     server.listen({ port, host: address, backlog: MOST_WAITING }, resolve)
   })
+  // A connection that the system could not hand over is that client's trouble, and no end of the server.
+  server.on('error', () => {})
   const bound = server.address()
   return typeof bound === 'object' && bound !== null ? bound.port : port
 }
