@@ -34,7 +34,8 @@ export async function run(given: readonly string[], surroundings: Surroundings):
   } catch (error) {
     const problem =
       error instanceof Problem ? error : new Problem(error instanceof Error ? error.message : String(error), 1)
-    stderr.write(`modelfirst: ${problem.message}\n`)
+    // What a file of the user's throws may have several lines.
+    stderr.write(`modelfirst: ${problem.message.replace(/\s*[\r\n]+\s*/g, ' ')}\n`)
     return problem.code
   }
 }

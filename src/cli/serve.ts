@@ -45,7 +45,9 @@ export const serveCommand: Command = {
     stderr.write(`modelfirst listens; ${who}; the figures are at ${serving.url}/usage.html; Ctrl+C ends it\n`)
     await told()
     stderr.write('closing: answers under way may end; Ctrl+C again ends them\n')
-    await Promise.race([ended(serving, router), told()])
+    const end = ended(serving, router)
+    // Whoever asks is answered that it is over, which is how the server comes to its end.
+    await Promise.race([end, told().then(() => router.close().then(() => end))])
     const { calls } = router.ledger.summary().total
     stderr.write(`closed after ${many(calls, 'call')}\n`)
   },

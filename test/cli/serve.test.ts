@@ -7,7 +7,7 @@ import { build } from 'esbuild'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { run } from '../../src/cli/run.ts'
 import { root } from '../laws/source.ts'
-import { answerOf, reply, serve, type TestServer } from '../support/server.ts'
+import { answerOf, eventually, reply, serve, type TestServer } from '../support/server.ts'
 
 const TOKEN = 'zz-token-of-a-program-0123456789'
 let folder = ''
@@ -45,6 +45,7 @@ describe('what cannot be served', () => {
     ['a default export that is no router', 'number.mjs', 'export default 7', 1, 'expected a router as its default'],
     ['a function that makes none', 'none.mjs', 'export default () => null', 1, 'expected a router as its default'],
     ['a file that throws', 'throws.mjs', "throw new Error('no key here')", 1, 'throws.mjs: no key here'],
+    ['one that throws lines', 'lines.mjs', "throw new Error('no key:\\n  here')", 1, 'lines.mjs: no key: here'],
   ])('%s', async (_, name, text, expected, message) => {
     if (text !== null) writeFileSync(at(name), text)
     const { code, out, err } = await modelfirst('serve', at(name))
@@ -75,6 +76,7 @@ describe('as a program', () => {
   let upstream: TestServer
   beforeAll(async () => {
     upstream = await serve(({ response, body }) => {
+      if (body.includes('never')) return undefined
       if (!body.includes('slowly')) return reply(response, 200, answerOf('Hello.'))
       setTimeout(() => reply(response, 200, answerOf('At last.')), 150)
     })
@@ -136,6 +138,22 @@ describe('as a program', () => {
     expect(code).toBe(0)
     expect(err).toContain('closed after 2 calls')
     expect(err).not.toContain(TOKEN)
+  })
+
+  test('whoever tells it twice is not kept waiting, and clients are told', async () => {
+    writeFileSync(at('router.config.mjs'), config())
+    const { child, url, ended } = started(['--port', '0'], { MODELFIRST_TOKEN: TOKEN })
+    const asked = upstream.requests.length
+    const answer = ask(await url, 'never')
+    await eventually(() => upstream.requests.length > asked)
+    child.kill('SIGTERM')
+    // Together they would be one.
+    await new Promise((resolve) => setTimeout(resolve, 100))
+    child.kill('SIGINT')
+    expect((await answer).status).toBe(503)
+    const { code, err } = await ended
+    expect(code).toBe(0)
+    expect(err).toContain('closed after 1 call')
   })
 
   test('everybody may reach it only where there is a token', async () => {
