@@ -22,7 +22,8 @@ const FIELDS: Readonly<Record<string, Expectation>> = {
   max_completion_tokens: A_COUNT,
   max_tokens: A_COUNT,
   messages: expected('a list of messages', Array.isArray),
-  metadata: expected('an object of strings', (value) => Object.values(fields(value) ?? [0]).every(A_WORD.holds)),
+  // OpenAI's own limits: it is kept with the record of the call.
+  metadata: expected('an object of up to 16 strings, each of up to 512 characters', isMetadata),
   min_p: A_NUMBER,
   modalities: WORDS,
   model: A_WORD,
@@ -97,6 +98,15 @@ const MOST_MODELS = 32
 
 export function isModel(value: unknown): value is string {
   return typeof value === 'string' && value !== '' && value.length <= LONGEST_MODEL
+}
+
+function isMetadata(value: unknown): boolean {
+  const entries = Object.entries(fields(value) ?? { none: 0 })
+  return entries.length <= 16 && entries.every(([key, each]) => isShort(key, 64) && isShort(each, 512))
+}
+
+function isShort(value: unknown, most: number): boolean {
+  return typeof value === 'string' && value.length <= most
 }
 
 function isFew(value: unknown): boolean {

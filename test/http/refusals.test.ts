@@ -268,6 +268,8 @@ describe('a request that is none', () => {
     [{ functions: [] }, 'functions'],
     [{ function_call: 'auto' }, 'function_call'],
     [{ metadata: { a: 1 } }, 'metadata'],
+    [{ metadata: { a: 'x'.repeat(513) } }, 'metadata'],
+    [{ metadata: Object.fromEntries(Array.from({ length: 17 }, (_, index) => [`a${index}`, ''])) }, 'metadata'],
     [{ session_id: 'x'.repeat(5000) }, 'session_id'],
     [{ provider: 'groq' }, 'provider'],
     [{ provider: { only: 'groq' } }, 'provider.only'],
