@@ -6,25 +6,28 @@ import { createPartial } from './partial.ts'
 import { type Begun, produce, type Running } from './stream.ts'
 import { OPEN, type Opening, responseOf } from './stream-response.ts'
 
-/** As far as it has come: what is missing may still come, and a text may go on. */
-export type Partially<Data> = Data extends readonly (infer Each)[]
+/** As far as it has come: what is missing may still come, and a text may go on, also one that will be one of a few. */
+export type Partially<Given> = Given extends readonly (infer Each)[]
   ? readonly Partially<Each>[]
-  : Data extends object
-    ? { readonly [Key in keyof Data]?: Partially<Data[Key]> }
-    : Data
+  : Given extends string
+    ? string
+    : Given extends object
+      ? { readonly [Key in keyof Given]?: Partially<Given[Key]> }
+      : Given
 
 /** An answer as it comes: read it once, as events, as text, or as a response. */
-export interface CompletionStream<Data = unknown, Call extends ToolCall = ToolCall> extends AsyncIterable<StreamEvent> {
+export interface CompletionStream<Data = unknown, Call extends ToolCall = ToolCall, Given = unknown>
+  extends AsyncIterable<StreamEvent> {
   /**
    * The text alone. It has no way to say that all is void and begins anew, so a stream that breaks fails here even where
    * the policy says `restart`.
    */
   readonly text: AsyncIterable<string>
   /**
-   * The answer in its shape as far as it has come, each time that more of it is known. Only the last one is checked, and
-   * that is in the completion. Without a schema, any JSON.
+   * The answer as far as the model has written it, each time that more of it is known. Only the last one is checked, and
+   * what the schema makes of it is in the completion. Without a schema, any JSON.
    */
-  readonly partial: AsyncIterable<Partially<Data>>
+  readonly partial: AsyncIterable<Partially<Given>>
   /**
    * The whole, with its usage; also after the loop was left early, then with what there was. When nobody reads the
    * stream, asking for this does.

@@ -24,7 +24,7 @@ import { offerKey } from './way.ts'
 
 export interface CallOptions<
   S extends Schema | undefined = Schema | undefined,
-  Tools extends readonly Tool[] = readonly Tool[],
+  Tools extends readonly Tool[] | undefined = readonly Tool[] | undefined,
 > {
   /** Keeps a conversation where its prompt cache is warm. Any string; only a keyed hash of it is kept. */
   readonly session?: string | undefined

@@ -7,7 +7,7 @@ import { fields } from './fields.ts'
 import { guardedModels, type ModelRef, type ModelRule, modelRuleOf } from './model-rule.ts'
 import { checkOptions, type Expectation, expected, kindOf, plainly, unknown } from './options.ts'
 import { type ProviderRef, type ProviderRule, providerRuleOf } from './provider-rule.ts'
-import { type DataOf, type Schema, type Shape, shapeOf } from './schema.ts'
+import { type DataOf, type GivenOf, type Schema, type Shape, shapeOf } from './schema.ts'
 import { ruledPlace, type SessionRule, whilePaying } from './stay.ts'
 
 /** What one call may use, over all its attempts together. */
@@ -64,7 +64,7 @@ export interface SessionPolicy {
 }
 
 /** Which model, then where to run it, then under which rules. */
-export interface TaskPolicy<Model = ModelRef, Place = ProviderRef> {
+export interface TaskPolicy<Model = ModelRef, Place = ProviderRef, Data = unknown> {
   /** 1. Which model: one, several in order of preference, or a rule. */
   readonly model: Model | readonly Model[] | ModelRule
   /** 2. Where to run it; default: the order of `providers`. */
@@ -96,7 +96,7 @@ export interface TaskPolicy<Model = ModelRef, Place = ProviderRef> {
    */
   readonly schema?: Schema | undefined
   /** The bar: an answer that it does not take goes to the next model. The smallest model comes first, then. */
-  readonly accept?: Accept | undefined
+  readonly accept?: Accept<Data> | undefined
   /** Settings for every request of the task: temperature, max_tokens, reasoning and so on. */
   readonly request?: RequestSettings | undefined
 }
@@ -107,6 +107,9 @@ export type DataIn<Given> = Given extends { readonly schema: infer S extends Sch
   : 'schema' extends keyof Given
     ? unknown
     : null
+
+/** What the models of a task write: as its schema takes it, any JSON without one. */
+export type GivenIn<Task> = Task extends { readonly schema: infer S extends Schema } ? GivenOf<S> : unknown
 
 /** A policy made ready: checked once, asked often. */
 export interface Policy {

@@ -7,6 +7,7 @@ import { checkedOptions, checkedProviders, checkedSession } from './checks.ts'
 import { type Clock, isoTime, systemClock, systemRandom } from './clock.ts'
 import type { Completion } from './completion.ts'
 import type { CompletionStream } from './completion-stream.ts'
+import type { Accept } from './demand.ts'
 import type { DataRule } from './dialects/dialect.ts'
 import { type EmbeddingInput, type Embeddings, type EmbedOptions, embed } from './embeddings.ts'
 import { createEvents, type Listener } from './events.ts'
@@ -19,23 +20,23 @@ import { createPaces } from './pace.ts'
 import { type SessionStanding, standingOf } from './pin.ts'
 import type { Plan } from './plan.ts'
 import { createPolicies } from './policies.ts'
-import type { DataIn, Limits, TaskPolicy } from './policy.ts'
+import type { DataIn, GivenIn, Limits, TaskPolicy } from './policy.ts'
 import type { Provider } from './provider.ts'
 import type { ReconcileOptions } from './reconcile.ts'
 import { type Refreshed, type RefreshOptions, refresh } from './refresh.ts'
-import type { DataOf, Schema } from './schema.ts'
+import type { DataOf, GivenOf, Schema } from './schema.ts'
 import type { Sink } from './sinks.ts'
 import { checkedBudgets, type SpendingBudget } from './spending.ts'
 import { type CatalogOptions, stock } from './stock.ts'
 import type { Store } from './stores/store.ts'
 import { createToolLoop, type Run, type RunOptions } from './tool-loop.ts'
-import type { CallOf, Tool } from './tools.ts'
+import type { CallOf, Tool, TypedCall } from './tools.ts'
 import type { UsageRecord } from './usage.ts'
 
-export interface RouterOptions<Providers extends readonly Provider[], Tasks> {
+export interface RouterOptions<Providers extends readonly Provider[], Tasks, Schemas = unknown> {
   /** Default: every built-in provider whose key is in the environment. Their order is the default preference. */
   readonly providers?: Providers
-  readonly tasks: Tasks & CheckedTasks<Tasks, Providers[number]>
+  readonly tasks: Tasks & CheckedTasks<Tasks, Providers[number]> & Barred<Schemas>
   /** A data rule for all tasks; a task may only tighten it. */
   readonly data?: DataRule
   /** Limits for all tasks; a task may only tighten them. */
@@ -70,6 +71,19 @@ export interface RouterCatalog extends Catalog {
   refresh(options?: RefreshOptions): Promise<Refreshed>
 }
 
+/** By the names of the tasks, of which no bar knows yet what it is shown. */
+type Policies<P extends Provider, Task extends string> = Readonly<
+  Record<Task, TaskPolicy<ModelOf<P>, PlaceOf<P>, never>>
+>
+
+/** Beside what a task is in itself: its bar is shown what its schema makes of an answer. */
+type Barred<Schemas> = {
+  readonly [Task in keyof Schemas]: {
+    readonly schema?: Schemas[Task]
+    readonly accept?: Accept<Schemas[Task] extends Schema ? DataOf<Schemas[Task]> : null> | undefined
+  }
+}
+
 type Known<Task extends string> = Readonly<Record<Task, unknown>>
 
 /** What a call gives: by its own schema, by its task's, or by that of the policy in the task's place. */
@@ -77,8 +91,22 @@ type DataAt<Asked, S, Task extends string, Data extends Known<Task>> = S extends
   ? DataOf<S>
   : Data[Extract<Asked, string> & Task] | DataIn<Exclude<Asked, string>>
 
+/** What its model writes, before the schema has made anything of it. */
+type GivenAt<Asked, S, Task extends string, Given extends Known<Task>> = S extends Schema
+  ? GivenOf<S>
+  : Given[Extract<Asked, string> & Task] | GivenIn<Exclude<Asked, string>>
+
+/** With tools, it may be that they are called first. */
+type OrNone<Data, Tools> = Tools extends readonly Tool[] ? Data | null : Data
+
+type CallsOf<Tools> = Tools extends readonly Tool[] ? CallOf<Tools> : TypedCall
+
 /** What can be asked of a router, and of a session. */
-export interface Asking<Task extends string = string, Data extends Known<Task> = Known<Task>> {
+export interface Asking<
+  Task extends string = string,
+  Data extends Known<Task> = Known<Task>,
+  Given extends Known<Task> = Known<Task>,
+> {
   /**
    * Asks for an answer: the policy's best way first, the next when it fails.
    *
@@ -90,12 +118,12 @@ export interface Asking<Task extends string = string, Data extends Known<Task> =
   complete<
     const Asked extends Task | TaskPolicy,
     S extends Schema | undefined = undefined,
-    const Tools extends readonly Tool[] = readonly Tool[],
+    const Tools extends readonly Tool[] | undefined = undefined,
   >(
     task: Asked,
     input: Input,
     options?: CallOptions<S, Tools>,
-  ): Promise<Completion<DataAt<Asked, S, Task, Data>, CallOf<Tools>>>
+  ): Promise<Completion<OrNone<DataAt<Asked, S, Task, Data>, Tools>, CallsOf<Tools>>>
   /**
    * The same, as it comes. Nothing is sent before it is read.
    *
@@ -107,12 +135,12 @@ export interface Asking<Task extends string = string, Data extends Known<Task> =
   stream<
     const Asked extends Task | TaskPolicy,
     S extends Schema | undefined = undefined,
-    const Tools extends readonly Tool[] = readonly Tool[],
+    const Tools extends readonly Tool[] | undefined = undefined,
   >(
     task: Asked,
     input: Input,
     options?: CallOptions<S, Tools>,
-  ): CompletionStream<DataAt<Asked, S, Task, Data>, CallOf<Tools>>
+  ): CompletionStream<OrNone<DataAt<Asked, S, Task, Data>, Tools>, CallsOf<Tools>, GivenAt<Asked, S, Task, Given>>
   /**
    * Asks, runs the tools that are called, each once, and asks again with what they gave, until there is an answer.
    *
@@ -131,20 +159,26 @@ export interface Asking<Task extends string = string, Data extends Known<Task> =
 }
 
 /** A conversation: the router's verbs, bound to it. */
-export interface BoundSession<Task extends string = string, Data extends Known<Task> = Known<Task>>
-  extends Asking<Task, Data> {
+export interface BoundSession<
+  Task extends string = string,
+  Data extends Known<Task> = Known<Task>,
+  Given extends Known<Task> = Known<Task>,
+> extends Asking<Task, Data, Given> {
   /** Where a task of it is at home, and what caching has come to; `null`: nowhere yet. */
   standing(task: Task | TaskPolicy): Promise<SessionStanding | null>
 }
 
-export interface Router<Task extends string = string, Data extends Known<Task> = Known<Task>>
-  extends Asking<Task, Data> {
+export interface Router<
+  Task extends string = string,
+  Data extends Known<Task> = Known<Task>,
+  Given extends Known<Task> = Known<Task>,
+> extends Asking<Task, Data, Given> {
   /** Their names. */
   readonly tasks: readonly Task[]
   /** In order of preference; `hosts`: it passes calls on to others. */
   readonly providers: readonly { readonly name: string; readonly hosts: boolean }[]
   /** The same verbs, bound to a session. */
-  session(id: string, options?: CallOptions): BoundSession<Task, Data>
+  session(id: string, options?: CallOptions): BoundSession<Task, Data, Given>
   readonly catalog: RouterCatalog
   readonly ledger: Ledger
   /**
@@ -190,10 +224,15 @@ interface Verbs extends Pick<Router, 'plan'> {
  */
 export function createRouter<
   const Providers extends readonly Provider[],
-  const Tasks extends Readonly<Record<string, TaskPolicy<ModelOf<Providers[number]>, PlaceOf<Providers[number]>>>>,
+  const Tasks extends Policies<Providers[number], keyof Schemas & string>,
+  Schemas extends Readonly<Record<string, unknown>> = Readonly<Record<string, unknown>>,
 >(
-  options: RouterOptions<Providers, Tasks>,
-): Router<keyof Tasks & string, { readonly [Task in keyof Tasks & string]: DataIn<Tasks[Task]> }>
+  options: RouterOptions<Providers, Tasks, Schemas>,
+): Router<
+  keyof Tasks & string,
+  { readonly [Task in keyof Tasks & string]: DataIn<Tasks[Task]> },
+  { readonly [Task in keyof Tasks & string]: GivenIn<Tasks[Task]> }
+>
 export function createRouter(
   options: RouterOptions<readonly Provider[], Readonly<Record<string, TaskPolicy>>>,
 ): Omit<Router, keyof Verbs | 'session'> & Verbs & { session(id: string, options?: CallOptions): Verbs } {

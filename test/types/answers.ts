@@ -108,7 +108,7 @@ own.data = data
 
 // As it grows, any part of it may be missing yet; what is there has its type.
 for await (const part of router.stream('zod', 'Hello').partial) {
-  same<typeof part.label, 'bug' | 'billing' | undefined>(true)
+  same<typeof part.label, string | undefined>(true)
   // @ts-expect-error it may still come
   console.log(part.urgency.toFixed())
   // @ts-expect-error there is no such key
@@ -151,6 +151,73 @@ bar(() => {})
 bar(/yes/)
 // @ts-expect-error an answer that nobody has taken has no bill yet
 bar(({ usage }) => usage !== null || 'no')
+
+// It is shown what the schema of its task makes of an answer, wherever it stands in the policy.
+createRouter({
+  providers: [groq(), openrouter()],
+  tasks: {
+    zod: {
+      model: 'openai/gpt-oss-20b',
+      schema: ofZod,
+      accept({ data }) {
+        same<typeof data, { label: 'bug' | 'billing'; urgency: number; note?: string | undefined }>(true)
+        return data.urgency < 5 || 'too urgent for a small one'
+      },
+    },
+    before: {
+      accept: async ({ data, text }) => data.tags.length > 0 || text,
+      provider: (offers) => [...offers].reverse(),
+      model: ['openai/gpt-oss-20b', 'openai/gpt-oss-120b'],
+      schema: ofJson,
+    },
+    valibot: { model: 'openai/gpt-oss-20b', schema: ofValibot, accept: ({ data }) => data.label === 'bug' || 'no bug' },
+    named: {
+      model: 'openai/gpt-oss-20b',
+      schema: ofJson,
+      accept: (draft: Draft<Ticket>) => draft.data.label === 'bug' || 'no',
+    },
+    plain: {
+      model: 'openai/gpt-oss-20b',
+      accept({ data, text }) {
+        same<typeof data, null>(true)
+        return text !== '' || 'empty'
+      },
+    },
+  },
+})
+createRouter({
+  providers: [groq()],
+  // @ts-expect-error there is no such key
+  tasks: { ask: { model: 'openai/gpt-oss-20b', schema: ofZod, accept: ({ data }) => data.lable === 'bug' || 'no' } },
+})
+createRouter({
+  providers: [groq()],
+  tasks: {
+    // @ts-expect-error the answers are of another shape
+    ask: { model: 'openai/gpt-oss-20b', schema: ofZod, accept: (draft: Draft<number>) => draft.data > 1 || 'no' },
+  },
+})
+const written = {
+  model: 'openai/gpt-oss-20b',
+  schema: ofJson,
+  accept: ({ data }: Draft<Ticket>) => data.tags.length > 0 || 'no tags',
+} satisfies TaskPolicy
+createRouter({ providers: [groq()], tasks: { written } })
+await router.complete(written, 'Hello')
+
+// What is written while it grows is what the model writes, not yet what the schema makes of it.
+const dated = z.object({ at: z.string().transform((text) => new Date(text)) })
+for await (const { at } of router.stream('plain', 'Hello', { schema: dated }).partial)
+  same<typeof at, string | undefined>(true)
+same<Awaited<ReturnType<typeof when>>, Date>(true)
+const when = async () => (await router.complete('plain', 'Hello', { schema: dated })).data.at
+
+// With tools, they may be called first: then there is no answer yet.
+const look = tool({ name: 'look', input: ofJson })
+const looked = await router.complete('zod', 'Hello', { tools: [look] })
+same<typeof looked.data, typeof data | null>(true)
+// @ts-expect-error it may still come
+console.log(looked.data.label)
 
 // What is no schema.
 // @ts-expect-error a bare JSON Schema is wrapped in jsonSchema()
