@@ -1,6 +1,7 @@
 import { unixSeconds } from '../clock.ts'
 import type { Completion } from '../completion.ts'
 import { fields, isPresent } from '../fields.ts'
+import { readJson } from '../lenient.ts'
 import { choiceOf, FINISH, servedBy, usageOf } from '../openai-answer.ts'
 
 /** An answer as OpenAI's clients read it, with what OpenRouter's look for beside it; `shaped`: it had to fit a schema. */
@@ -12,7 +13,8 @@ export function chatAnswer(
   const { system_fingerprint: fingerprint, service_tier: tier, openrouter_metadata: routed } = fields(raw) ?? {}
   const audio = fields(told)?.audio
   const used = usageOf(usage, raw)
-  const content = shaped && toolCalls.length === 0 ? cleanJson(text, data) : message.content
+  const isAnswer = toolCalls.length === 0 && (shaped || isPresent(data))
+  const content = !isAnswer ? message.content : shaped ? cleanJson(text, data) : bareJson(text)
   return JSON.stringify({
     id: usage.id,
     object: 'chat.completion',
@@ -42,6 +44,21 @@ function cleanJson(text: string, data: unknown): string {
     return JSON.stringify(JSON.parse(text)) === json ? text : json
   } catch {
     return json
+  }
+}
+
+/** The same by the schema of a task, whose data may be something else than what the model has written. */
+function bareJson(text: string): string {
+  const read = readJson(text)
+  return 'value' in read && !isJson(text) ? JSON.stringify(read.value) : text
+}
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text)
+    return true
+  } catch {
+    return false
   }
 }
 

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { z } from 'zod'
 import { messages, openDoor, openOwnDoor } from './door.ts'
 
 const OSS = 'openai/gpt-oss-20b'
@@ -347,6 +348,22 @@ describe('an answer in a shape', () => {
       const response = await post({ model: 'tiny', messages, response_format: format })
       expect((await response.json()).choices[0].message.content).toBe(clean)
     }
+  })
+
+  test('by a task’s own schema it is what the model has written, alone, also where the data is something else', async () => {
+    const own = z.object({ label: z.string().transform((label) => new Date(label)) })
+    for (const [content, clean] of [
+      ['{ "label": "2026" }', '{ "label": "2026" }'],
+      ['Here it is:\n```json\n{"label":"2026"}\n```', '{"label":"2026"}'],
+    ] as const) {
+      const tasks = { look: { model: 'tiny', provider: 'third', schema: own } }
+      const { post } = openOwnDoor({ third: saying(content) }, { tasks })
+      const response = await post({ model: 'look', messages })
+      expect((await response.json()).choices[0].message.content).toBe(clean)
+    }
+    const { post } = openOwnDoor({ third: saying('```json\n{}\n```') })
+    const plain = await (await post({ model: 'tiny', messages })).json()
+    expect(plain.choices[0].message.content).toBe('```json\n{}\n```')
   })
 
   test('is asked for again when it is none, and never passed off for one', async () => {
