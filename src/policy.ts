@@ -95,7 +95,10 @@ export interface TaskPolicy<Model = ModelRef, Place = ProviderRef, Data = unknow
    * then the next model is asked.
    */
   readonly schema?: Schema | undefined
-  /** The bar: an answer that it does not take goes to the next model. The smallest model comes first, then. */
+  /**
+   * The bar: an answer that it does not take goes to the next model. The smallest model comes first, then. Under a call's
+   * own schema, what it is shown has that one's shape.
+   */
   readonly accept?: Accept<Data> | undefined
   /** Settings for every request of the task: temperature, max_tokens, reasoning and so on. */
   readonly request?: RequestSettings | undefined

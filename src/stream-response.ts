@@ -45,6 +45,8 @@ export interface AboutStream extends Omit<Opening, 'events'> {
 export const STREAM_HEADERS = Object.freeze({
   'content-type': 'text/event-stream; charset=utf-8',
   'cache-control': 'no-cache',
+  // Some proxies hold a stream back until it is over, unless they are told.
+  'x-accel-buffering': 'no',
 })
 
 export function responseOf(

@@ -21,6 +21,7 @@ describe('a stream', () => {
     expect(Object.fromEntries(response.headers)).toMatchObject({
       'x-modelfirst-model': 'tiny',
       'x-modelfirst-provider': 'third',
+      'x-accel-buffering': 'no',
     })
     const text = await response.clone().text()
     expect(text.endsWith('data: [DONE]\n\n')).toBe(true)
