@@ -38,7 +38,7 @@ export function inTime(said: unknown, { clock, cancellation, patienceMs, remaini
 }
 
 /** By shape: `await` asks for no more either. */
-function isThenable(said: unknown): said is PromiseLike<unknown> {
+export function isThenable(said: unknown): said is PromiseLike<unknown> {
   return typeof fields(said)?.then === 'function'
 }
 

@@ -4,6 +4,7 @@ import { checkerOf } from './json-schema.ts'
 import { type Checked, type JsonSchema, UnusableSchema } from './json-values.ts'
 import { normalized } from './normal.ts'
 import { kindOf } from './options.ts'
+import { isThenable } from './patience.ts'
 
 export type { Checked, Issue, JsonSchema } from './json-values.ts'
 
@@ -128,12 +129,13 @@ function isStandard(value: unknown): value is Standard {
 }
 
 function converted(schema: object, standard: Standard, field: string): JsonSchema {
-  const convert = converterOf(schema, standard)
-  if (convert === null) throw new ConfigError(field, adviceFor(standard))
   let json: unknown
   try {
+    const convert = converterOf(schema, standard)
+    if (convert === null) throw new ConfigError(field, adviceFor(standard))
     json = convert()
   } catch (error) {
+    if (ConfigError.is(error)) throw error
     const problem = error instanceof Error ? error.message : 'its library threw'
     throw new ConfigError(field, `cannot be said as JSON Schema: ${problem}`, { cause: error })
   }
@@ -186,7 +188,11 @@ function usable<T>(field: string, make: () => T): T {
 
 function checked(value: unknown, standard: Standard, json: JsonSchema): Checked | Promise<Checked> {
   const judge = (result: Result<unknown>): Checked => {
-    if (result.issues === undefined) return { ok: true, value: result.value }
+    if (result.issues === undefined) {
+      // Nothing was said of it: that is no word that it fits.
+      if (!isHolder(result) || !('value' in result)) throw new TypeError('no result')
+      return { ok: true, value: result.value }
+    }
     return { ok: false, issues: issuesOf(result.issues, { value, json, own: standard.vendor === OWN }) }
   }
   const broken = (error: unknown): Checked => {
@@ -196,7 +202,8 @@ function checked(value: unknown, standard: Standard, json: JsonSchema): Checked 
   }
   try {
     const result = standard.validate(value)
-    return result instanceof Promise ? result.then(judge).catch(broken) : judge(result)
+    // By shape: a promise may be of another realm, or of a library.
+    return isThenable(result) ? Promise.resolve(result).then(judge).catch(broken) : judge(result)
   } catch (error) {
     return broken(error)
   }

@@ -1,3 +1,4 @@
+import { runInNewContext } from 'node:vm'
 import { toStandardJsonSchema } from '@valibot/to-json-schema'
 import { type } from 'arktype'
 import * as v from 'valibot'
@@ -187,6 +188,46 @@ test('recursion is followed, whoever says it', () => {
   }
   // Where it stands in another schema, its root is no longer the root.
   expect(JSON.stringify(json)).not.toContain('"#"')
+})
+
+describe("a schema of nobody's library", () => {
+  const saying = (validate: unknown) =>
+    Object({ '~standard': { version: 1, vendor: 'x', validate, jsonSchema: converter } })
+  const converter = { input: () => ({ type: 'object' }) }
+
+  test('may take its time with anything that can be waited for', async () => {
+    const refusing = { issues: [{ message: 'no' }] }
+    const said = Object.defineProperty({}, 'then', { value: (resolve: (value: unknown) => void) => resolve(refusing) })
+    const foreign: unknown = runInNewContext('Promise').resolve(refusing)
+    for (const promise of [said, foreign, Promise.resolve(refusing)]) {
+      const checked = await shapeOf(
+        saying(() => promise),
+        'schema',
+      ).check({})
+      expect(checked).toEqual({ ok: false, issues: [{ path: [], message: 'no' }] })
+    }
+  })
+
+  test('has let nothing pass of which it has said nothing', async () => {
+    for (const said of [undefined, null, true, {}, { issues: undefined }, Promise.resolve({})]) {
+      const shape = shapeOf(
+        saying(() => said),
+        'schema',
+      )
+      expect(await shape.check({})).toMatchObject({ ok: false, issues: [{ path: [] }] })
+    }
+  })
+
+  test('is told where it stands when it throws on being looked at', () => {
+    const throwing = (name: string) => Object.defineProperty({}, name, { get: () => JSON.parse('') })
+    const standard = { version: 1, vendor: 'x', validate: () => ({ value: 1 }) }
+    for (const schema of [
+      { '~standard': Object.assign(throwing('jsonSchema'), standard) },
+      Object.assign(throwing('toJsonSchema'), { '~standard': standard }),
+    ]) {
+      expect(() => shapeOf(schema, 'tasks.say.schema')).toThrow(ConfigError)
+    }
+  })
 })
 
 test('types come from the schema alone', () => {
