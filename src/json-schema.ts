@@ -34,7 +34,7 @@ const MOST_WORK = 2_000_000
 export function checkerOf(json: unknown, root: unknown = json): (value: unknown) => Checked {
   const rule = compiler(root)(json)
   return (value) => {
-    const walk: Walk = { path: [], issues: [], work: MOST_WORK, depth: 0 }
+    const walk: Walk = { path: [], issues: [], work: MOST_WORK, depth: 0, known: new Map() }
     rule(value, walk)
     if (walk.work < 0) return { ok: false, issues: [{ path: [], message: 'takes too long to check' }] }
     return walk.issues.length === 0 ? { ok: true, value } : { ok: false, issues: walk.issues }
@@ -130,7 +130,7 @@ function arrayRules(schema: JsonSchema, { compile }: About): readonly Rule[] {
     const highest = numberAt(schema, 'maxContains') ?? Number.POSITIVE_INFINITY
     rules.push((value, walk) => {
       if (!Array.isArray(value)) return
-      const count = value.filter((item) => tried(item, rule, walk).length === 0).length
+      const count = value.filter((item) => walk.work >= 0 && tried(item, rule, walk).length === 0).length
       if (count < fewest || count > highest) note(walk, 'expected another number of items of the kind it has to hold')
     })
   }
@@ -190,8 +190,7 @@ function objectRules(schema: JsonSchema, { compile }: About): readonly Rule[] {
         if (rule !== undefined) inside(value[key], key, rule, walk)
         let matched = rule !== undefined
         for (const [matches, each] of patterns) {
-          walk.work -= key.length
-          if (!matches(key)) continue
+          if (!matches(key, walk)) continue
           matched = true
           inside(value[key], rule === undefined ? '*' : key, each, walk)
         }
@@ -203,14 +202,17 @@ function objectRules(schema: JsonSchema, { compile }: About): readonly Rule[] {
   }
   if (least !== null || most !== null) {
     rules.push((value, walk) => {
-      if (isObject(value)) sized(Object.keys(value).length, { least, most, of: 'keys' }, walk)
+      if (!isObject(value)) return
+      const size = Object.keys(value).length
+      walk.work -= size
+      sized(size, { least, most, of: 'keys' }, walk)
     })
   }
   if (schema.propertyNames !== undefined) {
     const rule = compile(schema.propertyNames)
     rules.push((value, walk) => {
       if (!isObject(value)) return
-      if (Object.keys(value).some((key) => tried(key, rule, walk).length > 0))
+      if (Object.keys(value).some((key) => walk.work >= 0 && tried(key, rule, walk).length > 0))
         note(walk, 'has a key that is not allowed')
     })
   }
@@ -277,14 +279,25 @@ function add(walk: Walk, path: Issue['path'], message: string): void {
   if (walk.issues.length < MOST_ISSUES) walk.issues.push({ path, message })
 }
 
-/** What a rule has to say, without saying it. */
+/** What a rule has to say, without saying it; of an object or a list, which has one place, it is asked once. */
 function tried(value: unknown, rule: Rule, walk: Walk): readonly Issue[] {
+  if (typeof value !== 'object' || value === null) return found(value, rule, walk)
+  const known = walk.known.get(rule) ?? new Map<object, readonly Issue[]>()
+  walk.known.set(rule, known)
+  const before = known.get(value)
+  if (before !== undefined) return before
+  const issues = found(value, rule, walk)
+  known.set(value, issues)
+  return issues
+}
+
+function found(value: unknown, rule: Rule, walk: Walk): readonly Issue[] {
   const outer = walk.issues
   walk.issues = []
   rule(value, walk)
-  const found = walk.issues
+  const issues = walk.issues
   walk.issues = outer
-  return found
+  return issues
 }
 
 /** What a reference within the same schema stands for. */

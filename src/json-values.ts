@@ -1,4 +1,4 @@
-import { matcherOf } from './pattern.ts'
+import { type Matcher, matcherOf } from './pattern.ts'
 
 /** A schema as providers read it. */
 export type JsonSchema = Readonly<Record<string, unknown>>
@@ -28,6 +28,8 @@ export interface Walk {
   work: number
   /** Rules within rules: some lead to themselves without going on in the value. */
   depth: number
+  /** What rules that may hold or not have said of a value: variants within variants ask the same again and again. */
+  readonly known: Map<Rule, Map<object, readonly Issue[]>>
 }
 
 /** A schema that cannot be checked by, in the middle of a sentence. */
@@ -108,7 +110,7 @@ function canonical(value: unknown, depth = 0): string {
 export function canonicalOf(value: unknown, walk: Walk): string {
   const text = canonical(value)
   // Comparing long values again and again is work as well.
-  walk.work -= text.length >> 4
+  walk.work -= text.length >> 2
   return text
 }
 
@@ -132,7 +134,8 @@ export function numberRules(schema: JsonSchema): readonly Rule[] {
 function isMultiple(value: number, step: number): boolean {
   if (step <= 0) return true
   const times = value / step
-  return Math.abs(times - Math.round(times)) <= 1e-9 * Math.max(1, Math.abs(times))
+  // As near as the rounding of the two, and of their division, can have moved it.
+  return Math.abs(times - Math.round(times)) <= 4 * Number.EPSILON * Math.max(1, Math.abs(times))
 }
 
 export function stringRules(schema: JsonSchema): readonly Rule[] {
@@ -142,6 +145,7 @@ export function stringRules(schema: JsonSchema): readonly Rule[] {
   if (least !== null || most !== null) {
     rules.push((value, walk) => {
       if (typeof value !== 'string') return
+      walk.work -= value.length >> 3
       if (least !== null && value.length < 2 * least && lengthOf(value) < least) {
         note(walk, `expected at least ${least} characters`)
       }
@@ -155,8 +159,7 @@ export function stringRules(schema: JsonSchema): readonly Rule[] {
     const says = `expected text that matches ${JSON.stringify(schema.pattern)}`
     rules.push((value, walk) => {
       if (typeof value !== 'string') return
-      walk.work -= value.length
-      if (!matches(value)) note(walk, says)
+      if (!matches(value, walk)) note(walk, says)
     })
   }
   return rules
@@ -169,7 +172,7 @@ function lengthOf(text: string): number {
   return length
 }
 
-export function patternOf(pattern: unknown): (text: string) => boolean {
+export function patternOf(pattern: unknown): Matcher {
   const matcher = typeof pattern === 'string' ? matcherOf(pattern) : null
   if (matcher === null) throw new UnusableSchema('"pattern" is no regular expression')
   return matcher

@@ -1,5 +1,7 @@
 /** Steps for one text: beyond it, it does not match. */
 const MOST_STEPS = 20_000_000
+/** Of these, as many are one piece of work. */
+const STEPS_OF_WORK = 8
 const MOST_STATES = 5000
 /** Where only the built-in engine can tell, which may take a time that doubles with each character. */
 const LONGEST_UNSAFE = 20
@@ -11,15 +13,21 @@ const LONGEST_SAFE = 500
  * a time in proportion to the text. Looking around and going back to what was found cannot be done that way: such
  * patterns are only asked of short texts, and longer ones do not match.
  */
-export function matcherOf(pattern: string): ((text: string) => boolean) | null {
+export function matcherOf(pattern: string): Matcher | null {
   const flags = ['u', ''].find((each) => expressionOf(pattern, each) !== null)
   if (flags === undefined) return null
   const states = statesOf(pattern, flags)
-  if (states !== null) return (text) => run(states, text)
+  if (states !== null) return (text, budget) => run(states, text, budget)
   const expression = new RegExp(pattern, flags)
   const longest = /[+*}]\??\)[+*{]/.test(pattern) ? LONGEST_UNSAFE : LONGEST_SAFE
-  return (text) => text.length <= longest && expression.test(text)
+  return (text, budget) => {
+    if (budget !== undefined) budget.work -= text.length
+    return text.length <= longest && expression.test(text)
+  }
 }
+
+/** Whether a text matches; what that took is taken from the budget. */
+export type Matcher = (text: string, budget?: { work: number }) => boolean
 
 function expressionOf(pattern: string, flags: string): RegExp | null {
   try {
@@ -154,33 +162,47 @@ function testOf(source: string, flags: string): (char: string) => boolean {
   }
 }
 
-function run(states: readonly State[], text: string): boolean {
-  if (text.length * states.length > MOST_STEPS) return false
-  let current = new Set<number>()
+function run(states: readonly State[], text: string, budget?: { work: number }): boolean {
+  const most = Math.min(MOST_STEPS, Math.max(0, budget?.work ?? MOST_STEPS) * STEPS_OF_WORK)
+  /** Where each state was entered last: counted from 1, so that nothing has to be cleared in between. */
+  const entered = new Uint32Array(states.length)
+  let current: number[] = []
+  let following: number[] = []
+  let turn = 1
   let index = 0
-  const enter = (into: Set<number>, first: number): boolean => {
-    const open = [first]
+  let steps = 0
+  const open: number[] = []
+  const enter = (into: number[], first: number): boolean => {
+    open.push(first)
     for (let id = open.pop(); id !== undefined; id = open.pop()) {
       const state = states[id]
-      if (state === undefined || into.has(id)) continue
-      into.add(id)
+      steps += 1
+      if (state === undefined || entered[id] === turn) continue
+      entered[id] = turn
       if (state.kind === 'match') return true
-      if (state.kind === 'either') open.push(...state.next)
-      else if (state.kind === 'start' && index === 0) open.push(state.next)
-      else if (state.kind === 'end' && index === text.length) open.push(state.next)
+      if (state.kind === 'one') into.push(id)
+      else if (state.kind === 'either') for (const next of state.next) open.push(next)
+      else if (index === (state.kind === 'start' ? 0 : text.length)) open.push(state.next)
     }
     return false
   }
-  for (const char of text) {
-    // It may begin anywhere.
-    if (enter(current, states.length - 1)) return true
-    const following = new Set<number>()
-    index += char.length
-    for (const id of current) {
-      const state = states[id]
-      if (state?.kind === 'one' && state.holds(char) && enter(following, state.next)) return true
+  const matches = (): boolean => {
+    for (const char of text) {
+      // It may begin anywhere.
+      if (enter(current, states.length - 1)) return true
+      if (steps > most) return false
+      turn += 1
+      index += char.length
+      for (const id of current) {
+        const state = states[id]
+        if (state?.kind === 'one' && state.holds(char) && enter(following, state.next)) return true
+      }
+      ;[current, following] = [following, current]
+      following.length = 0
     }
-    current = following
+    return enter(current, states.length - 1)
   }
-  return enter(current, states.length - 1)
+  const matched = matches()
+  if (budget !== undefined) budget.work -= Math.ceil(steps / STEPS_OF_WORK)
+  return matched
 }

@@ -92,3 +92,22 @@ function namedBoth(one: JsonSchema, other: JsonSchema): JsonSchema {
   const entries = shared.map((name) => [name, { allOf: [one[name], other[name]] }])
   return { ...one, ...other, ...Object.fromEntries(entries) }
 }
+
+/** Puts a value back into the form in which the original schema knows it. */
+export type Restore = (value: unknown) => unknown
+
+/**
+ * Once for each object and list, which nobody changes any more: of an answer on its way the same parts are looked at
+ * again and again, and of variants within variants each asks for what is inside.
+ */
+export function once(restore: Restore): Restore {
+  const known = new WeakMap<object, { readonly restored: unknown }>()
+  return (value) => {
+    if (typeof value !== 'object' || value === null) return restore(value)
+    const before = known.get(value)
+    if (before !== undefined) return before.restored
+    const restored = restore(value)
+    known.set(value, { restored })
+    return restored
+  }
+}

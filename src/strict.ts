@@ -1,6 +1,6 @@
 import { checkerOf, resolved } from './json-schema.ts'
 import { isObject, type JsonSchema, UnusableSchema } from './json-values.ts'
-import { ANNOTATIONS, ARRAY, both, described, OBJECT, SCALAR, typeFor } from './strict-words.ts'
+import { ANNOTATIONS, ARRAY, both, described, OBJECT, once, type Restore, SCALAR, typeFor } from './strict-words.ts'
 
 /** What an endpoint takes as a strict schema. */
 export interface Taste {
@@ -109,8 +109,6 @@ interface Conversion {
     nodes: number
   }
 }
-
-type Restore = (value: unknown) => unknown
 
 interface Part {
   readonly json: JsonSchema
@@ -231,7 +229,7 @@ function choice(schema: JsonSchema, given: readonly unknown[], conversion: Conve
     // None fits, or not yet: a value on its way is shown as the first variant that changes it has it.
     return closest
   }
-  return { json, restore }
+  return { json, restore: once(restore) }
 }
 
 function lazily<T>(make: () => T): () => T {
@@ -344,7 +342,7 @@ function array(schema: JsonSchema, conversion: Conversion, depth: number): Part 
   const says = described(schema, ARRAY, conversion.taste)
   const json = { type: 'array', items: item.json, ...says }
   const { restore } = item
-  return { json, restore: restore === same ? same : (value) => restoredArray(value, restore) }
+  return { json, restore: restore === same ? same : once((value) => restoredArray(value, restore)) }
 }
 
 function restoredArray(value: unknown, restore: Restore): unknown {

@@ -108,6 +108,19 @@ describe('a JSON Schema', () => {
   })
 })
 
+test('a multiple is one as near as numbers can say it, however large they are', () => {
+  for (const [value, step] of [
+    [0.3, 0.1],
+    [4.35, 0.01],
+    [123456789012.34, 0.01],
+    [1e15, 3.2],
+  ]) {
+    expect(fits({ multipleOf: step }, value)).toBe(true)
+  }
+  expect(fits({ multipleOf: 0.01 }, 12345678.905)).toBe(false)
+  expect(fits({ multipleOf: 1 }, 10000000000.5)).toBe(false)
+})
+
 describe('what would take forever', () => {
   const within = (most: number, run: () => void) => {
     const started = process.cpuUsage()
@@ -115,15 +128,16 @@ describe('what would take forever', () => {
     expect(process.cpuUsage(started).user / 1000).toBeLessThan(most)
   }
 
-  test('is given up: variants of variants, deep nesting', () => {
+  test('is found out once for each part, or given up: variants of variants, deep nesting', () => {
     const $ref = '#/$defs/n'
     const next = { type: 'object', properties: { next: { $ref } }, required: ['next'] }
     const schema = { $ref, $defs: { n: { anyOf: [next, { ...next }] } } }
     let value: object = {}
     for (let depth = 0; depth < 50; depth += 1) value = { next: value }
-    within(3000, () =>
-      expect(checkerOf(schema)(value)).toMatchObject({ ok: false, issues: [{ message: 'takes too long to check' }] }),
-    )
+    within(300, () => expect(checkerOf(schema)(value)).toMatchObject({ ok: false, issues: [{ path: [] }] }))
+    const last = { type: 'object', properties: { next: { $ref } }, required: ['next', 'last'] }
+    const either = { $ref, $defs: { n: { anyOf: [last, next, { type: 'object', maxProperties: 0 }] } } }
+    within(300, () => expect(fits(either, value)).toBe(true))
     const list = { $ref: '#/$defs/l', $defs: { l: { type: 'array', items: { $ref: '#/$defs/l' } } } }
     const deep: unknown = JSON.parse('['.repeat(100_000) + ']'.repeat(100_000))
     within(1000, () => expect(fits(list, deep)).toBe(false))
@@ -138,6 +152,19 @@ describe('what would take forever', () => {
       within(1000, () => expect(fits({ pattern }, `${'a'.repeat(5000)}!`)).toBe(false))
       within(1000, () => expect(fits({ pattern }, `${'a'.repeat(40)}!`)).toBe(false))
     }
+    // Each of them alone would be in time.
+    const many = Array.from({ length: 40 }, () => 'a'.repeat(20_000))
+    const items = { pattern: '[a-z]{1,490}!' }
+    within(4000, () =>
+      expect(checkerOf({ items })(many)).toMatchObject({ ok: false, issues: [{ message: 'takes too long to check' }] }),
+    )
+    // Long, and no trouble: few ways are open at a time.
+    expect(fits({ pattern: '^(?:[a-z]{1,490} )*$' }, 'abc '.repeat(20_000))).toBe(true)
+  })
+
+  test('lengths are work as well', () => {
+    const least = Array.from({ length: 400 }, () => ({ minLength: 900_000 }))
+    within(2000, () => expect(fits({ allOf: least }, 'a'.repeat(1_000_000))).toBe(false))
   })
 })
 

@@ -174,4 +174,28 @@ describe('a schema as strict endpoints take it', () => {
     const schema = jsonSchema({ $ref: '#/$defs/d0', $defs: { ...$defs, d40: { type: 'string' } } })
     expect(strictly(jsonOf(schema), GOOGLE)).toBeNull()
   })
+
+  test('variants within variants, and an answer that grows beside a long list, are put back once', () => {
+    const Node: z.ZodType = z.lazy(() =>
+      z.object({
+        next: z
+          .union([
+            z.object({ kind: z.literal('a'), one: Node.optional() }),
+            z.object({ kind: z.literal('b'), one: Node.optional() }),
+            z.object({ kind: z.literal('c'), one: Node.optional(), last: z.string() }),
+          ])
+          .optional(),
+      }),
+    )
+    let value: object = { next: null }
+    for (let depth = 0; depth < 25; depth += 1) value = { next: { kind: 'c', one: value, last: 'x' } }
+    const started = process.cpuUsage()
+    expect(JSON.stringify(strict(Node).restore(value))).not.toContain('null')
+    const growing = strict(
+      z.object({ items: z.array(z.object({ n: z.number(), note: z.string().optional() })), text: z.string() }),
+    )
+    const items = Array.from({ length: 5000 }, (_, n) => ({ n, note: null }))
+    for (let length = 0; length < 2000; length += 1) growing.restore({ items, text: 'x'.repeat(length) })
+    expect(process.cpuUsage(started).user / 1000).toBeLessThan(2000)
+  })
 })
