@@ -1,6 +1,18 @@
 import type { AssistantMessage, Finish, ToolCall } from './chat.ts'
 import { type Failure, type FailureKind, failure, kindOfStatus } from './failure.ts'
-import { amount, count, entry, type Fields, fields, isFields, isPresent, list, string } from './fields.ts'
+import {
+  amount,
+  count,
+  entry,
+  type Fields,
+  fields,
+  isFields,
+  isPresent,
+  jsonOf,
+  list,
+  replayable,
+  string,
+} from './fields.ts'
 import { type BillNotes, flagged, NO_NOTES, type Tokens, UNKNOWN_TOKENS } from './usage.ts'
 
 export interface HeaderReader {
@@ -174,10 +186,10 @@ function toolCalls(value: unknown): { readonly whole: readonly ToolCall[]; reado
   return { whole, broken }
 }
 
-/** Arguments as text, as nearly everybody sends them, or as the object itself; nothing at all is no arguments. */
+/** Nothing at all is no arguments. */
 function argumentsOf(value: unknown): { json: string; parsed: unknown } | null {
   try {
-    const json = isFields(value) ? JSON.stringify(value) : (string(value) ?? '')
+    const json = jsonOf(value)
     return { json, parsed: JSON.parse(json.trim() === '' ? '{}' : json) }
   } catch {
     return null
@@ -200,7 +212,7 @@ function messageOf(
     kept.tool_calls = calls.map(({ id, name, json }) => ({
       id,
       type: 'function',
-      function: { name, arguments: json === '' ? '{}' : json },
+      function: { name, arguments: replayable(json) },
     }))
   }
   if (reasoning !== null) kept.reasoning = reasoning

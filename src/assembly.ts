@@ -1,4 +1,4 @@
-import { type Fields, fields, isPresent, list, string } from './fields.ts'
+import { type Fields, fields, isPresent, jsonOf, list, string } from './fields.ts'
 
 /** What is handed out while an answer is on its way. */
 export type Delta =
@@ -222,7 +222,7 @@ function noteCall(parts: Parts, delta: Fields, out: Delta[]): void {
   const call = parts.calls[index] ?? { id: null, name: null, arguments: '', compared: 0 }
   parts.calls[index] = call
   parts.callsTools = true
-  const piece = string(called?.arguments) ?? ''
+  const piece = jsonOf(called?.arguments)
   // Some hosts repeat both in every piece, others leave them empty after the first.
   call.id ??= id
   call.name ??= name

@@ -2,7 +2,7 @@ import type { Reading } from './answer.ts'
 import { type AttemptResult, type Call, type Exchange, type Order, openExchange } from './exchange.ts'
 import { type FailureKind, failure } from './failure.ts'
 import type { Trial } from './hedge.ts'
-import { judged } from './judgement.ts'
+import { type Judging, judging } from './judgement.ts'
 import { readError, readText, type WireReply } from './wires/wire.ts'
 
 /** Decoded bytes; what a small compressed bomb becomes counts. */
@@ -13,6 +13,7 @@ export function openAttempt(call: Call, order: Order): Trial {
   const exchange = openExchange(call, order)
   let result: AttemptResult | null = null
   let worth: AttemptResult | null = null
+  let looking: Judging | null = null
   async function ask(): Promise<void> {
     let ending: Parameters<Exchange['end']>[0]
     try {
@@ -25,7 +26,12 @@ export function openAttempt(call: Call, order: Order): Trial {
     if (result !== null) return
     result = exchange.end(ending)
     const planned = asPlanned(call, result)
-    worth = call.demand === null ? planned : await judged(call, planned)
+    if (call.demand === null) {
+      worth = planned
+      return
+    }
+    looking = judging(call, planned)
+    await looking.done
   }
   return {
     order,
@@ -34,9 +40,10 @@ export function openAttempt(call: Call, order: Order): Trial {
       return result
     },
     get worth() {
-      return worth
+      return worth ?? looking?.worth ?? null
     },
     stop() {
+      looking?.giveUp()
       if (result !== null) return
       result = worth = exchange.end({ answer: null, failure: failure('canceled'), body: null })
       exchange.giveUp(undefined)

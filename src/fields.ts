@@ -17,6 +17,16 @@ export function string(value: unknown): string | null {
   return typeof value === 'string' ? value : null
 }
 
+/** Arguments as text, as nearly everybody sends them, or as the value itself; nothing at all is an empty text. */
+export function jsonOf(value: unknown): string {
+  return typeof value === 'string' ? value : isPresent(value) ? JSON.stringify(value) : ''
+}
+
+/** Arguments as everybody takes them back: where nothing was written, or nothing that is an object, an empty one. */
+export function replayable(json: string): string {
+  return ['', 'null', '[]'].includes(json.trim()) ? '{}' : json
+}
+
 /** What a table says of a word from outside; nothing for words that every object answers to (`constructor`). */
 export function entry<T>(table: Readonly<Record<string, T>>, word: unknown): T | undefined {
   return typeof word === 'string' && Object.hasOwn(table, word) ? table[word] : undefined

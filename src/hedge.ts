@@ -23,8 +23,8 @@ export interface Hedging<T extends Trial> {
   readonly afterMs: number
   /** Starts a second one, if it may be; asked for while the first is late. */
   second(isLate: () => boolean): Promise<T | null>
-  /** One of the two is out of it. */
-  lost(result: AttemptResult): void
+  /** One of the two is out of it, and over. */
+  lost(trial: T): void
 }
 
 /**
@@ -40,33 +40,34 @@ export async function hedged<T extends Trial>(first: T, { clock, afterMs, second
     })
     const rival = await second(() => late)
     if (rival !== null) return sooner(first, rival, lost)
-    await first.started
   }
+  await first.started
   return first
 }
 
-function isLate({ started }: Trial, clock: Clock, afterMs: number): Promise<boolean> {
+/** One that is there, and only looked at, is not late. */
+function isLate(trial: Trial, clock: Clock, afterMs: number): Promise<boolean> {
   return new Promise((resolve) => {
-    const stopTimer = clock.timer(afterMs, () => resolve(true))
-    void started.then(() => {
+    const stopTimer = clock.timer(afterMs, () => resolve(trial.result === null))
+    void trial.started.then(() => {
       stopTimer()
       resolve(false)
     })
   })
 }
 
-async function sooner<T extends Trial>(first: T, rival: T, lost: (result: AttemptResult) => void): Promise<T> {
+async function sooner<T extends Trial>(first: T, rival: T, lost: (trial: T) => void): Promise<T> {
   const ahead = await Promise.race([first.started.then(() => first), rival.started.then(() => rival)])
   const behind = ahead === first ? rival : first
-  const failed = ahead.result?.failure ?? null
+  const failed = (ahead.worth ?? ahead.result)?.failure ?? null
   // What is refused here would be refused there: that ends both.
   if (failed !== null && VERDICTS[failed.kind].next !== 'nowhere') {
-    if (ahead.result !== null) lost(ahead.result)
+    lost(ahead)
     await behind.started
     return behind
   }
   behind.stop()
-  if (behind.result !== null) lost(behind.result)
+  lost(behind)
   return ahead
 }
 

@@ -1,21 +1,24 @@
 import type { ChatCompletionTool } from 'openai/resources/chat/completions'
 import type { Answer } from './answer.ts'
+import { createCancellation } from './cancellation.ts'
 import type { ChatMessage, ToolCall } from './chat.ts'
 import { draftOf } from './completion.ts'
 import type { Demand } from './demand.ts'
 import type { AttemptResult, Call } from './exchange.ts'
 import { type Failure, failure } from './failure.ts'
+import { fields } from './fields.ts'
 import { kindOf } from './options.ts'
-import { inTime } from './patience.ts'
+import { inTime, isThenable } from './patience.ts'
 import { quotable } from './redact.ts'
 import type { Checked, Issue } from './schema.ts'
 import { checkedValue, kept, lineOf, mended, mendedKept, uncalled } from './structured.ts'
+import type { Way } from './way.ts'
 
 /**
  * What a whole answer is worth: one that does not have its shape, calls tools as they cannot be called, or stays below
  * the bar is a failure of its model, although its provider did all it could.
  */
-export async function judged(call: Call, result: AttemptResult): Promise<AttemptResult> {
+async function judged(call: Call, result: AttemptResult): Promise<AttemptResult> {
   const { demand } = call
   if (demand === null) return result
   if (result.failure !== null) return result.failure.kind === 'bad-output' ? unusable(call, demand, result) : result
@@ -23,7 +26,7 @@ export async function judged(call: Call, result: AttemptResult): Promise<Attempt
   const { answer, strange } = offered(call, result.answer, result)
   const called = strange ? STRANGE : await calls(demand, answer, call, result)
   if (called === null) return refused(result, overdue(call))
-  if ('issues' in called) return unfit(result, answer, called.issues)
+  if ('issues' in called) return unfit(result, answer, called.issues, call)
   const { toolCalls } = called
   const isAsItCame = answer === result.answer && toolCalls === answer.toolCalls
   const sound: AttemptResult = isAsItCame ? result : { ...result, answer: { ...answer, toolCalls } }
@@ -31,10 +34,41 @@ export async function judged(call: Call, result: AttemptResult): Promise<Attempt
   if (toolCalls.length > 0) return sound
   const valued = await value(demand, result, answer, call)
   if (valued === null) return refused(result, overdue(call))
-  if (!valued.ok) return unfit(result, answer, valued.issues)
+  if (!valued.ok) return unfit(result, answer, valued.issues, call)
   const whole: AttemptResult = demand.shape === null ? sound : { ...sound, data: valued.value }
   const below = await bar(demand, whole, call)
   return below === null ? whole : refused(whole, below)
+}
+
+/** An answer that is looked at. */
+export interface Judging {
+  /** What it is worth, once that is known. */
+  readonly worth: AttemptResult | null
+  /** Settles when it is; never rejects. */
+  readonly done: Promise<void>
+  /** Nobody waits for it any more: it was one too many. */
+  giveUp(): void
+}
+
+export function judging(call: Call, result: AttemptResult): Judging {
+  const cancellation = createCancellation(undefined, call.cancellation)
+  let worth: AttemptResult | null = null
+  const look = async (): Promise<void> => {
+    const found = await judged({ ...call, cancellation }, result)
+    cancellation.release()
+    worth ??= found
+  }
+  return {
+    done: look(),
+    get worth() {
+      return worth
+    },
+    giveUp() {
+      worth ??= refused(result, failure('canceled'))
+      // What a bar or a schema still has to say ends with it, and its timer.
+      cancellation.cancel(undefined)
+    },
+  }
 }
 
 /** What did not even come through its endpoint, or not as JSON: what is known of it is told all the same. */
@@ -48,10 +82,15 @@ async function unusable(call: Call, { shape }: Demand, result: AttemptResult): P
   return { ...result, issues: found, ...mend }
 }
 
-/** Calls of tools where there are none to call are no answer; where there is a text beside them, that is it. */
-function offered({ request, demand }: Call, answer: Answer, { way }: AttemptResult) {
+/** Whether an answer has a shape, and nothing to call beside it. */
+export function answersAlone({ request, demand }: Call, way: Way): boolean {
   const own = [request.tools, way.settings?.tools, way.provider.settings.tools]
-  const none = answer.toolCalls.length > 0 && demand?.shape != null && own.every((tools) => (tools ?? []).length === 0)
+  return demand?.shape != null && own.every((tools) => (tools ?? []).length === 0)
+}
+
+/** Calls of tools where there are none to call are no answer; where there is a text beside them, that is it. */
+function offered(call: Call, answer: Answer, { way }: AttemptResult) {
+  const none = answer.toolCalls.length > 0 && answersAlone(call, way)
   return none ? { answer: uncalled(answer), strange: answer.text === '' } : { answer, strange: false }
 }
 
@@ -106,13 +145,19 @@ async function bar({ accept }: Demand, result: AttemptResult, call: Call): Promi
   if (accept === null || answer === null) return null
   let said: unknown
   try {
-    said = await inTime(accept(draftOf(answer, record, data)), patience(call))
+    said = accept(draftOf(answer, record, data))
+    if (isThenable(said)) {
+      // In a box: `null` may be what it says.
+      const boxed = Promise.resolve(said).then((word) => ({ word }))
+      const heard = fields(await inTime(boxed, patience(call)))
+      if (heard === undefined) return overdue(call)
+      said = heard.word
+    }
   } catch (error) {
     const what = error instanceof Error ? told(error.name, call, answer) : kindOf(error)
     return failure('below-bar', { detail: `accept threw ${what}` })
   }
   if (said === true) return null
-  if (said === null && isOver(call)) return overdue(call)
   if (typeof said === 'string') return failure('below-bar', { detail: told(said, call, answer) })
   return failure('below-bar', { detail: said === false ? null : `accept gave ${kindOf(said)}, not true or a reason` })
 }
@@ -134,10 +179,6 @@ function patience({ clock, cancellation, deadline }: Call) {
   return { clock, cancellation, remainingMs, patienceMs: Number.POSITIVE_INFINITY }
 }
 
-function isOver({ cancellation, clock, deadline }: Call): boolean {
-  return cancellation.canceled || clock.now() >= deadline
-}
-
 function overdue({ cancellation }: Call): Failure {
   return failure(cancellation.canceled ? 'canceled' : 'timed-out')
 }
@@ -145,11 +186,11 @@ function overdue({ cancellation }: Call): Failure {
 /** As many as can be read in one line. */
 const MOST_TOLD = 5
 
-function unfit(result: AttemptResult, answer: Answer, issues: readonly Issue[]): AttemptResult {
+function unfit(result: AttemptResult, answer: Answer, issues: readonly Issue[], { request }: Call): AttemptResult {
   const told = issues.slice(0, MOST_TOLD).map(lineOf)
   const more = issues.length > MOST_TOLD ? [`and ${issues.length - MOST_TOLD} more`] : []
   const failed = failure('bad-output', { detail: [...told, ...more].join('; ') })
-  const mend: readonly ChatMessage[] = mended(answer, issues)
+  const mend: readonly ChatMessage[] = mended(answer, issues, request.messages)
   return { ...refused(result, failed), issues, mend }
 }
 

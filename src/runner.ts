@@ -32,7 +32,7 @@ export async function run<T extends Trial>(
         clock: call.clock,
         afterMs,
         second,
-        lost: (result) => walk.note(result, { lost: true }),
+        lost: ({ result, worth }) => result !== null && walk.note(result, { worth: worth ?? result, lost: true }),
       })
     }
     if (trial.result === null) walk.shown(trial.order)

@@ -8,7 +8,7 @@ import type { AttemptResult, Call, Order } from './exchange.ts'
 import { failure, VERDICTS } from './failure.ts'
 import { continuing, type Glue, placeOf, plain, restarting, type StreamEvent } from './glue.ts'
 import type { Trial } from './hedge.ts'
-import { judged } from './judgement.ts'
+import { answersAlone, type Judging, judging } from './judgement.ts'
 import { openLive } from './live.ts'
 import type { Plan } from './plan.ts'
 import { run } from './runner.ts'
@@ -253,13 +253,12 @@ function openTake(
   const deltas: Delta[] = []
   let first: readonly StreamEvent[] = []
   let unchecked = call.refuses !== null
-  let judgement: AttemptResult | null = null
-  /** Given up while it was judged: nobody waits for the end of that. */
-  let giveUpJudging = () => {}
+  let looking: Judging | null = null
   const { form } = order.way
   const isTextOf = textsOf(form)
   const held: Delta[] = []
   const holds = call.demand !== null && call.demand.toolbox !== null
+  const alone = answersAlone(call, order.way)
 
   async function read(): Promise<readonly StreamEvent[]> {
     const out: StreamEvent[] = []
@@ -278,7 +277,8 @@ function openTake(
       }
       for (const each of deltas) {
         const delta = isTextOf(each)
-        if (delta === null) continue
+        // A call where there is nothing to call is no part of the answer.
+        if (delta === null || (alone && delta.type === 'tool-call-delta')) continue
         if (holds && delta.type === 'tool-call-delta' && (glue.shown || !glue.continues)) {
           held.push(delta)
           continue
@@ -293,11 +293,9 @@ function openTake(
 
   async function judge(): Promise<void> {
     const { result } = live
-    if (result === null || call.demand === null || judgement !== null) return
-    const givenUp = new Promise<AttemptResult>((resolve) => {
-      giveUpJudging = () => resolve(result)
-    })
-    judgement = await Promise.race([judged(call, result), givenUp])
+    if (result === null || call.demand === null) return
+    looking ??= judging(call, result)
+    await looking.done
   }
 
   const started = read().then((out) => {
@@ -317,7 +315,7 @@ function openTake(
     },
     judge,
     get judgement() {
-      return judgement
+      return looking?.worth ?? null
     },
     get first() {
       return first
@@ -326,12 +324,12 @@ function openTake(
       return live.result
     },
     get worth() {
-      const result = judgement ?? live.result
+      const result = looking?.worth ?? live.result
       return result !== null && joins && !glue.shown ? unfitting(result, glue) : result
     },
     stop() {
       live.stop()
-      giveUpJudging()
+      looking?.giveUp()
     },
   }
 }

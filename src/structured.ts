@@ -1,10 +1,11 @@
 import type { Answer } from './answer.ts'
 import type { ChatMessage, ChatRequest } from './chat.ts'
-import { fields } from './fields.ts'
+import { fields, isFields } from './fields.ts'
 import { readJson } from './lenient.ts'
 import type { FormKind } from './plan.ts'
 import type { Checked, Issue, JsonSchema, Shape } from './schema.ts'
 import { strictly, type Taste } from './strict.ts'
+import { idsIn, turnOf } from './tool-calls.ts'
 
 /** A shape as one offer is asked for it. */
 export interface Form {
@@ -55,7 +56,12 @@ function asObject(json: JsonSchema): Pick<Form, 'json' | 'restore'> {
     additionalProperties: false,
     ...($defs !== undefined && { $defs }),
   }
-  return { json: object, restore: (value) => (isWrapped(value) ? value[WRAPPED] : value) }
+  return { json: object, restore: (value) => (isWrapped(value) ? value[WRAPPED] : isEmpty(value) ? undefined : value) }
+}
+
+/** What it holds is still to come. */
+function isEmpty(value: unknown): boolean {
+  return isFields(value) && Object.keys(value).length === 0
 }
 
 function isWrapped(value: unknown): value is { readonly [WRAPPED]: unknown } {
@@ -130,10 +136,18 @@ export function unwrapped(answer: Answer, form: Form | undefined): Answer {
 
 /** What an answer's text is as a value of the shape, or why it is none. */
 export function checkedValue(answer: Answer, shape: Shape, form: Form): Checked | Promise<Checked> {
-  const read = readJson(answer.text)
-  if ('value' in read) return shape.check(form.restore(read.value))
-  const isCut = read.problem === 'cut' || answer.finish.reason === 'length'
-  return { ok: false, issues: [{ path: NOWHERE, message: isCut ? CUT : PROBLEMS[read.problem] }] }
+  const { text, finish } = answer
+  const read = readJson(text)
+  const mayBeCut = finish.reason === 'length' && !isClosed(text)
+  if ('value' in read && !mayBeCut) return shape.check(form.restore(read.value))
+  const message = mayBeCut || !('problem' in read) ? CUT : PROBLEMS[read.problem]
+  return { ok: false, issues: [{ path: NOWHERE, message }] }
+}
+
+/** Of what was cut at its limit, a number may be half of one, and an object the draft of another. */
+function isClosed(text: string): boolean {
+  const bare = text.trim()
+  return /^(?:```|[{["])/.test(bare) && /(?:```|[}\]"])$/.test(bare)
 }
 
 const NOWHERE: readonly never[] = Object.freeze([])
@@ -166,9 +180,10 @@ const MOST_QUOTED = 20_000
 export function mended(
   answer: Pick<Answer, 'text' | 'toolCalls' | 'message'>,
   issues: readonly Issue[],
+  before: readonly ChatMessage[],
 ): readonly ChatMessage[] {
   const wrong = issues.map((issue) => `- ${lineOf(issue)}`).join('\n')
-  const { text, toolCalls, message } = answer
+  const { text, toolCalls } = answer
   // What was cut off is of no use to go on from, and as long as what is allowed.
   const isCut = issues.some(({ message }) => message === CUT)
   if (isCut) return [{ role: 'user', content: 'Your last answer was cut off. Answer again, shorter.' }]
@@ -176,7 +191,9 @@ export function mended(
     const length = toolCalls.reduce((sum, { json }) => sum + json.length, text.length)
     const content = `Nothing was run, since the calls do not fit:\n${wrong}\nCall again with what is corrected.`
     if (length > MOST_QUOTED) return [{ role: 'user', content }]
-    return [message, ...toolCalls.map(({ id }): ChatMessage => ({ role: 'tool', tool_call_id: id, content }))]
+    // Some hosts give an id twice, and others refuse what has one twice.
+    const { message, calls } = turnOf(answer, idsIn(before))
+    return [message, ...calls.map(({ call }): ChatMessage => ({ role: 'tool', tool_call_id: call.id, content }))]
   }
   const content = `Your answer does not fit:\n${wrong}\nAnswer again with the corrected JSON alone.`
   const own: readonly ChatMessage[] =
@@ -187,7 +204,9 @@ export function mended(
 /** An answer without the calls of tools that nobody has offered: what is left of it is its text. */
 export function uncalled(answer: Answer): Answer {
   const { tool_calls: _, ...message } = answer.message
-  return { ...answer, toolCalls: [], message: { ...message, content: answer.text } }
+  const { finish, text } = answer
+  const ended = finish.reason === 'tool-calls' ? { ...finish, reason: 'stop' as const } : finish
+  return { ...answer, toolCalls: [], message: { ...message, content: text }, finish: ended }
 }
 
 /** What an endpoint could not use, and whose answer it therefore kept: its issues, and the text, where it is told. */
@@ -217,5 +236,5 @@ const UNREAD = 'the endpoint could not make use of it'
 /** The same, of an answer that the endpoint kept. */
 export function mendedKept(text: string, issues: readonly Issue[]): readonly ChatMessage[] {
   const answer = { text, toolCalls: NOWHERE, message: { role: 'assistant', content: text } } as const
-  return mended(answer, issues)
+  return mended(answer, issues, NOWHERE)
 }

@@ -1,5 +1,5 @@
 import type { AssistantMessage, ChatMessage, ToolCall } from './chat.ts'
-import { isFields } from './fields.ts'
+import { isFields, replayable } from './fields.ts'
 
 /** One answer of a run, with ids that no other call of its history has. */
 export interface Turn {
@@ -73,7 +73,7 @@ function withIds(
   const toolCalls = calls.map(({ call: { id, name, json } }) => ({
     id,
     type: 'function' as const,
-    function: { name, arguments: json === '' ? '{}' : json },
+    function: { name, arguments: replayable(json) },
   }))
   const named = { ...message, tool_calls: toolCalls }
   if (message.reasoning_details === undefined) return named

@@ -129,9 +129,12 @@ function strange(name: string, known: readonly string[]): string {
   return `no tool is called this: ${expected}${closest === undefined ? '' : `; did you mean "${closest}"?`}`
 }
 
-/** Arguments are an object: `null` is none at all, and JSON inside a string was written once too often. */
+/**
+ * Arguments are an object: `null` is none at all, as is an empty list, which is how some languages write an empty
+ * object; and JSON inside a string was written once too often.
+ */
 function unwrapped(given: unknown): unknown {
-  if (given === null) return {}
+  if (given === null || (Array.isArray(given) && given.length === 0)) return {}
   if (typeof given !== 'string') return given
   try {
     const inside: unknown = JSON.parse(given)

@@ -1,8 +1,17 @@
-import { AbortError, AttemptsFailedError, type Draft, type RouterError, type TaskPolicy, when } from 'modelfirst'
+import {
+  AbortError,
+  AttemptsFailedError,
+  compatible,
+  createRouter,
+  type Draft,
+  type RouterError,
+  type TaskPolicy,
+  when,
+} from 'modelfirst'
 import { describe, expect, test } from 'vitest'
 import { z } from 'zod'
 import { canaries, leaks } from './support/canaries.ts'
-import { twoModels } from './support/speaking.ts'
+import { ALL, speaking, twoModels } from './support/speaking.ts'
 
 const answer = ({ body }: { body: { readonly model?: unknown } }) => `I am ${String(body.model)}.`
 const onlyLarge = ({ model }: Draft) => model === 'large' || 'too small'
@@ -189,6 +198,38 @@ describe('the bar', () => {
     ) {}
     await iterator.return?.()
     const { text, usage } = await stream.completion
-    expect([text, usage.attempts.length]).toEqual(['I am small.', 1])
+    // Nobody has taken it.
+    expect([text, usage.outcome, waysOf(usage)]).toEqual(['I am small.', 'canceled', ['first small canceled']])
   })
 })
+
+describe('the bar, where a second provider is asked when the first is late', () => {
+  function two(answering: (provider: string) => Promise<string> | string, task: Partial<TaskPolicy>) {
+    const provider = (name: string) => {
+      const { wire, bodies } = speaking(() => answering(name))
+      const models = [{ id: 'small', abilities: ALL, context: 10_000, prices: { input: 1, output: 1 } }]
+      const made = compatible({ name, baseURL: 'http://localhost:1/v1', apiKey: 'sk-test-0123456789', wire, models })
+      return { made, bodies }
+    }
+    const [one, other] = [provider('one'), provider('other')]
+    const policy: TaskPolicy = { model: 'small', hedge: { afterMs: 20 }, ...task }
+    const router = createRouter({ providers: [one.made, other.made], tasks: { ask: policy } })
+    return { router, asked: () => [one.bodies.length, other.bodies.length] }
+  }
+
+  test('an answer that is only looked at is not late', async () => {
+    const { router, asked } = two(() => 'Hi.', { accept: () => pause(60).then(() => true) })
+    await router.complete('ask', 'Go.')
+    expect(asked()).toEqual([1, 0])
+  })
+
+  test('an answer that is not taken does not win while the other is still under way', async () => {
+    const answering = (provider: string) => (provider === 'one' ? pause(80).then(() => 'Good.') : 'Bad.')
+    const { router, asked } = two(answering, { accept: ({ text }) => text === 'Good.' || 'bad' })
+    const { text, usage } = await router.complete('ask', 'Go.')
+    expect([text, asked()]).toEqual(['Good.', [1, 1]])
+    expect(waysOf(usage)).toEqual(['first small ok', 'hedge small below-bar'])
+  })
+})
+
+const pause = (milliseconds: number) => new Promise<void>((resolve) => setTimeout(resolve, milliseconds))

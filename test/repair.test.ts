@@ -95,6 +95,22 @@ describe('an answer that does not fit', () => {
     }
   })
 
+  test('that was cut off at its limit is not half a number, nor the draft of an answer', async () => {
+    const half = twoModels(inTurn({ text: '12', finish: 'length' }, '1234'), { schema: z.number() }, { abilities: [] })
+    expect(await half.router.complete('ask', 'Go.')).toMatchObject({ data: 1234 })
+    for (const more of [' Or rather: {"it', ' But I think that'] as const) {
+      const cut = { text: `Draft: ${GOOD}${more}`, finish: 'length' }
+      const { router } = twoModels(inTurn(cut, GOOD), { schema }, { abilities: [] })
+      const { usage } = await router.complete('ask', 'Go.')
+      expect(waysOf(usage)).toEqual(['first small bad-output', 'repair small ok'])
+    }
+    // At its limit to the letter, and whole.
+    for (const text of [GOOD, `\`\`\`json\n${GOOD}\n\`\`\``]) {
+      const { router } = twoModels(() => ({ text, finish: 'length' }), { schema }, { abilities: [] })
+      expect(await router.complete('ask', 'Go.')).toMatchObject({ data: JSON.parse(GOOD) })
+    }
+  })
+
   test('whose arguments were cut off is sent back as well', async () => {
     const cut = { calls: [{ name: 'give_answer', json: GOOD.slice(0, -3) }], finish: 'length' }
     const whole = { calls: [{ name: 'give_answer', json: GOOD }] }
@@ -158,6 +174,13 @@ describe('an answer that does not fit', () => {
     const beside = twoModels(() => ({ text: GOOD, ...strange }), { schema })
     const answer = await beside.router.complete('ask', 'Go.')
     expect([answer.data, answer.toolCalls, answer.message.tool_calls]).toEqual([JSON.parse(GOOD), [], undefined])
+    expect(answer.finish.reason).toBe('stop')
+    // Nor is it seen in a stream.
+    const stream = beside.router.stream('ask', 'Go.')
+    const seen = new Set<string>()
+    for await (const { type } of stream) seen.add(type)
+    expect([...seen]).toEqual(['text-delta', 'end'])
+    expect((await stream.completion).finish.reason).toBe('stop')
   })
 })
 

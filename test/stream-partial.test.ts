@@ -46,6 +46,21 @@ describe('an answer as it grows', () => {
     }
   })
 
+  test.each([
+    ['schema', ALL],
+    ['json', ['json']],
+    ['tool', ['tools']],
+    ['text', []],
+  ] as const)('a list is never anything but a list: %s', async (form, abilities) => {
+    const wrapped = form === 'text' ? '["one","another"]' : '{"value":["one","another"]}'
+    const answer = inForm(form, wrapped)
+    const words = z.array(z.string())
+    const { router } = twoModels(() => answer, { schema: words }, { abilities })
+    const seen = await all(router.stream('ask', 'Go.', { schema: words }).partial)
+    expect(seen.every(Array.isArray)).toBe(true)
+    expect(seen.at(-1)).toEqual(['one', 'another'])
+  })
+
   test('a fence and words before it are passed over', async () => {
     const text = `Here you are:\n\`\`\`json\n${JSON.stringify(GOOD)}\n\`\`\``
     const { router } = twoModels(() => text, { schema }, { abilities: [] })

@@ -1,6 +1,7 @@
 import { BadOutputError, ConfigError, tool } from 'modelfirst'
 import { describe, expect, test } from 'vitest'
 import { z } from 'zod'
+import { createAssembly } from '../src/assembly.ts'
 import { list } from '../src/fields.ts'
 import { canaries, leaks } from './support/canaries.ts'
 import { type Said, twoModels } from './support/speaking.ts'
@@ -56,6 +57,50 @@ describe('tools of a call', () => {
       const answered = repair.flatMap(({ tool_call_id: id }) => (id === undefined ? [] : [id]))
       expect(answered).toEqual(called)
     }
+  })
+
+  test('come with their arguments in any form that hosts give them, and with none where there are none', async () => {
+    const given = tool({ name: 'pay', input: z.object({ usd: z.number().optional() }) })
+    for (const [json, data] of [
+      ['', {}],
+      [' ', {}],
+      ['null', {}],
+      ['[]', {}],
+      ['"{\\"usd\\":5}"', { usd: 5 }],
+    ] as const) {
+      const { router } = twoModels(() => calling('pay', json))
+      const { toolCalls, message } = await router.complete('ask', 'Go.', { tools: [given] })
+      expect(toolCalls[0]?.arguments).toEqual(data)
+      // Whoever reads them in the history reads an object.
+      const replayed: unknown = JSON.parse(message.tool_calls?.[0]?.function.arguments ?? '')
+      expect(replayed).toEqual(data.usd === undefined ? {} : JSON.stringify(data))
+    }
+    for (const [value, data] of [
+      [{ usd: 5 }, { usd: 5 }],
+      [[5], null],
+      [5, null],
+    ] as const) {
+      const { router } = twoModels(() => calling('pay', Object(value)))
+      const got = await router.complete('ask', 'Go.', { tools: [given] }).then(
+        ({ toolCalls }) => toolCalls[0]?.arguments,
+        () => null,
+      )
+      expect([value, got]).toEqual([value, data])
+      const assembly = createAssembly()
+      const calls = [{ index: 0, id: 'a', function: { name: 'pay', arguments: value } }]
+      assembly.take(JSON.stringify({ choices: [{ index: 0, delta: { tool_calls: calls } }] }), undefined, [])
+      expect(JSON.stringify(assembly.body)).toContain(JSON.stringify(JSON.stringify(value)))
+    }
+  })
+
+  test('that share an id have their own when they are sent back', async () => {
+    const twice = ['"a"', '"b"'].map((usd) => ({ name: 'pay', id: 'same', json: `{"usd":${usd}}` }))
+    const { router, bodies } = twoModels(({ n }) => (n === 1 ? { calls: twice } : GOOD))
+    await router.complete('ask', 'Go.', { tools })
+    const repair = list(bodies[1]?.messages)
+    const called = repair.flatMap(({ tool_calls: calls }) => list(calls)).map(({ id }) => id)
+    const answered = repair.flatMap(({ tool_call_id: id }) => (id === undefined ? [] : [id]))
+    expect([new Set(called).size, answered]).toEqual([2, called])
   })
 
   test('of which nothing is polluted', () => {
