@@ -87,11 +87,18 @@ function oneOf(allowed: readonly unknown[]): Rule {
   const composite = new Set(allowed.filter((each) => !isPlain(each)).map((each) => canonical(each)))
   const told = allowed.slice(0, MOST_TOLD).map((each) => JSON.stringify(each) ?? 'nothing')
   const more = allowed.length > MOST_TOLD ? ', …' : ''
-  const says = `expected ${allowed.length === 1 ? '' : 'one of '}${told.join(', ')}${more}`
+  const says = briefly(`expected ${allowed.length === 1 ? '' : 'one of '}${told.join(', ')}${more}`)
   return (value, walk) => {
     const found = isPlain(value) ? plain.has(value) : composite.size > 0 && composite.has(canonicalOf(value, walk))
     if (!found) note(walk, says)
   }
+}
+
+const LONGEST_WORDS = 2000
+
+/** What a schema says may be long; it is read by people and, when an answer is mended, by a model. */
+function briefly(words: string): string {
+  return words.length > LONGEST_WORDS ? `${words.slice(0, LONGEST_WORDS - 1)}…` : words
 }
 
 /** Compared by themselves, and never taken for the text of an object. */
@@ -156,7 +163,7 @@ export function stringRules(schema: JsonSchema): readonly Rule[] {
   }
   if (schema.pattern !== undefined) {
     const matches = patternOf(schema.pattern)
-    const says = `expected text that matches ${JSON.stringify(schema.pattern)}`
+    const says = briefly(`expected text that matches ${JSON.stringify(schema.pattern)}`)
     rules.push((value, walk) => {
       if (typeof value !== 'string') return
       if (!matches(value, walk)) note(walk, says)

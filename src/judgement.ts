@@ -7,7 +7,7 @@ import type { Demand } from './demand.ts'
 import type { AttemptResult, Call } from './exchange.ts'
 import { type Failure, failure } from './failure.ts'
 import { fields } from './fields.ts'
-import { kindOf } from './options.ts'
+import { kindOf, nameOfThrown } from './options.ts'
 import { inTime, isThenable } from './patience.ts'
 import { quotable } from './redact.ts'
 import type { Checked, Issue } from './schema.ts'
@@ -54,9 +54,12 @@ export function judging(call: Call, result: AttemptResult): Judging {
   const cancellation = createCancellation(undefined, call.cancellation)
   let worth: AttemptResult | null = null
   const look = async (): Promise<void> => {
-    const found = await judged({ ...call, cancellation }, result)
-    cancellation.release()
-    worth ??= found
+    try {
+      const found = await judged({ ...call, cancellation }, result)
+      worth ??= found
+    } finally {
+      cancellation.release()
+    }
   }
   return {
     done: look(),
@@ -154,8 +157,7 @@ async function bar({ accept }: Demand, result: AttemptResult, call: Call): Promi
       said = heard.word
     }
   } catch (error) {
-    const what = error instanceof Error ? told(error.name, call, answer) : kindOf(error)
-    return failure('below-bar', { detail: `accept threw ${what}` })
+    return failure('below-bar', { detail: `accept threw ${told(nameOfThrown(error), call, answer)}` })
   }
   if (said === true) return null
   if (typeof said === 'string') return failure('below-bar', { detail: told(said, call, answer) })

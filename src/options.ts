@@ -49,10 +49,13 @@ export function ruled<T>(field: string, rule: () => T): T {
   try {
     return rule()
   } catch (error) {
-    const what = error instanceof Error ? error.name : kindOf(error)
-    throw new ConfigError(field, `expected a rule that gives an answer, but it threw ${what}: see the error's cause`, {
-      cause: error,
-    })
+    throw new ConfigError(
+      field,
+      `expected a rule that gives an answer, but it threw ${nameOfThrown(error)}: see the error's cause`,
+      {
+        cause: error,
+      },
+    )
   }
 }
 
@@ -82,6 +85,16 @@ export function kindOf(value: unknown): string {
     return value instanceof Promise ? 'a promise' : 'an object'
   } catch {
     return 'an object that cannot be read'
+  }
+}
+
+/** What was thrown, by its name. Anything may be thrown, also what throws when it is looked at. */
+export function nameOfThrown(thrown: unknown): string {
+  try {
+    const name: unknown = thrown instanceof Error ? thrown.name : kindOf(thrown)
+    return typeof name === 'string' ? name : 'an error'
+  } catch {
+    return 'an error'
   }
 }
 

@@ -3,7 +3,7 @@ import { issuesOf, type Reported } from './issues.ts'
 import { checkerOf } from './json-schema.ts'
 import { type Checked, type JsonSchema, UnusableSchema } from './json-values.ts'
 import { normalized } from './normal.ts'
-import { kindOf } from './options.ts'
+import { kindOf, nameOfThrown } from './options.ts'
 import { isThenable } from './patience.ts'
 
 export type { Checked, Issue, JsonSchema } from './json-values.ts'
@@ -197,8 +197,7 @@ function checked(value: unknown, standard: Standard, json: JsonSchema): Checked 
   }
   const broken = (error: unknown): Checked => {
     // A transform or a refinement that expected something else: for the model it is a value that does not fit.
-    const what = error instanceof Error ? error.name : kindOf(error)
-    return { ok: false, issues: [{ path: [], message: `the schema's own check threw ${what}` }] }
+    return { ok: false, issues: [{ path: [], message: `the schema's own check threw ${nameOfThrown(error)}` }] }
   }
   try {
     const result = standard.validate(value)

@@ -1,4 +1,4 @@
-import { isObject, type JsonSchema } from './json-values.ts'
+import { isObject, type JsonSchema, typeOf } from './json-values.ts'
 
 /** Say something about a value and rule nothing. */
 export const ANNOTATIONS: ReadonlySet<string> = new Set(
@@ -110,4 +110,57 @@ export function once(restore: Restore): Restore {
     known.set(value, { restored })
     return restored
   }
+}
+
+/** The same, or null. */
+export function orNull(json: JsonSchema): JsonSchema {
+  const isBare = typeof json.type === 'string' && json.enum === undefined && !Object.hasOwn(json, 'const')
+  if (json.type === 'null' || (Array.isArray(json.type) && json.type.includes('null'))) return json
+  if (isBare && json.type !== 'object' && json.type !== 'array') return { ...json, type: [json.type, 'null'] }
+  if (Array.isArray(json.anyOf)) {
+    if (json.anyOf.some((each) => isObject(each) && each.type === 'null')) return json
+    return { ...json, anyOf: [...json.anyOf, { type: 'null' }] }
+  }
+  return { anyOf: [json, { type: 'null' }] }
+}
+
+/** Whether a value may be what a strict schema says, by its type, its keys and the words among its values alone. */
+export function looksLike(json: JsonSchema, value: unknown): boolean {
+  const { type, properties } = json
+  if (type !== undefined && ![type].flat().includes(typeOf(value)))
+    return type === 'integer' && typeof value === 'number'
+  if (!isObject(value) || !isObject(properties)) return true
+  return Object.entries(value).every(([key, each]) => {
+    const property = Object.hasOwn(properties, key) ? properties[key] : undefined
+    if (!isObject(property)) return false
+    const words = Object.hasOwn(property, 'const') ? [property.const] : property.enum
+    return !Array.isArray(words) || words.includes(each)
+  })
+}
+
+/** Without the nulls that stand for what was left out. */
+export function restoredObject(
+  value: unknown,
+  restores: ReadonlyMap<string, Restore>,
+  optional: ReadonlySet<string>,
+): unknown {
+  if (!isObject(value)) return value
+  let changed = false
+  const entries: [string, unknown][] = []
+  for (const [key, given] of Object.entries(value)) {
+    if (given === null && optional.has(key)) {
+      changed = true
+      continue
+    }
+    const restored = restores.get(key)?.(given) ?? given
+    if (restored !== given) changed = true
+    entries.push([key, restored])
+  }
+  return changed ? Object.fromEntries(entries) : value
+}
+
+export function restoredArray(value: unknown, restore: Restore): unknown {
+  if (!Array.isArray(value)) return value
+  const restored = value.map(restore)
+  return restored.some((each, index) => each !== value[index]) ? restored : value
 }

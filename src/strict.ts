@@ -1,6 +1,20 @@
 import { checkerOf, resolved } from './json-schema.ts'
 import { isObject, type JsonSchema, UnusableSchema } from './json-values.ts'
-import { ANNOTATIONS, ARRAY, both, described, OBJECT, once, type Restore, SCALAR, typeFor } from './strict-words.ts'
+import {
+  ANNOTATIONS,
+  ARRAY,
+  both,
+  described,
+  looksLike,
+  OBJECT,
+  once,
+  orNull,
+  type Restore,
+  restoredArray,
+  restoredObject,
+  SCALAR,
+  typeFor,
+} from './strict-words.ts'
 
 /** What an endpoint takes as a strict schema. */
 export interface Taste {
@@ -67,14 +81,17 @@ function converted(json: JsonSchema, taste: Taste): Strict | null {
     const isWrapped = part.json.type !== 'object'
     const inner = isWrapped ? wrapped(part.json, taste) : part.json
     checkCounts(conversion)
-    const definitions = [...conversion.named.values()].map(({ name, part }) => [name, part?.json ?? {}] as const)
-    const strict = definitions.length === 0 ? inner : { ...inner, $defs: Object.fromEntries(definitions) }
+    const strict = conversion.named.size === 0 ? inner : { ...inner, $defs: definitionsOf(conversion) }
     const restore = (value: unknown) => part.restore(isWrapped ? unwrapped(value) : value)
     return Object.freeze({ json: frozen(strict), restore })
   } catch (error) {
     if (error instanceof Unsayable || error instanceof UnusableSchema) return null
     throw error
   }
+}
+
+function definitionsOf({ named }: Conversion): JsonSchema {
+  return Object.fromEntries([...named.values()].map(({ name, part }) => [name, part?.json ?? {}]))
 }
 
 const WRAPPED = 'value'
@@ -219,7 +236,17 @@ function choice(schema: JsonSchema, given: readonly unknown[], conversion: Conve
   const json = { anyOf: parts.map((part) => part.json), ...described }
   if (parts.every(({ restore }) => restore === same)) return { json, restore: same }
   const tests = variants.map((each) => lazily(() => testOf(each, conversion.root)))
+  const strict = parts.map((part) => lazily(() => testOf(part.json, { $defs: definitionsOf(conversion) })))
   const restore = (value: unknown): unknown => {
+    // Most are told apart at a glance: an answer on its way is looked at again and again.
+    const [likely, ...others] = parts.filter((part) => looksLike(target(part.json, conversion), value))
+    if (likely !== undefined && others.length === 0) return likely.restore(value)
+    // As it was written it fits the variant that was meant; put back, it may fit one that knows less of it as well.
+    for (const [index, part] of parts.entries()) {
+      if (!strict[index]?.()(value)) continue
+      const restored = part.restore(value)
+      if (tests[index]?.()(restored)) return restored
+    }
     let closest: unknown = value
     for (const [index, part] of parts.entries()) {
       const restored = part.restore(value)
@@ -230,6 +257,13 @@ function choice(schema: JsonSchema, given: readonly unknown[], conversion: Conve
     return closest
   }
   return { json, restore: once(restore) }
+}
+
+/** What a reference of ours stands for, once it is made. */
+function target(json: JsonSchema, { named }: Conversion): JsonSchema {
+  if (json.$ref === undefined) return json
+  for (const { name, part } of named.values()) if (json.$ref === `#/$defs/${name}`) return part?.json ?? json
+  return json
 }
 
 function lazily<T>(make: () => T): () => T {
@@ -312,26 +346,6 @@ function propertiesOf(schema: JsonSchema): JsonSchema | null {
   return Object.fromEntries(propertyNames.enum.map((name) => [String(name), others]))
 }
 
-function restoredObject(
-  value: unknown,
-  restores: ReadonlyMap<string, Restore>,
-  optional: ReadonlySet<string>,
-): unknown {
-  if (!isObject(value)) return value
-  let changed = false
-  const entries: [string, unknown][] = []
-  for (const [key, given] of Object.entries(value)) {
-    if (given === null && optional.has(key)) {
-      changed = true
-      continue
-    }
-    const restored = restores.get(key)?.(given) ?? given
-    if (restored !== given) changed = true
-    entries.push([key, restored])
-  }
-  return changed ? Object.fromEntries(entries) : value
-}
-
 function array(schema: JsonSchema, conversion: Conversion, depth: number): Part {
   const first = Array.isArray(schema.prefixItems) ? schema.prefixItems : []
   const rest = schema.items === undefined || isNever(schema.items) ? [] : [schema.items]
@@ -343,23 +357,6 @@ function array(schema: JsonSchema, conversion: Conversion, depth: number): Part 
   const json = { type: 'array', items: item.json, ...says }
   const { restore } = item
   return { json, restore: restore === same ? same : once((value) => restoredArray(value, restore)) }
-}
-
-function restoredArray(value: unknown, restore: Restore): unknown {
-  if (!Array.isArray(value)) return value
-  const restored = value.map(restore)
-  return restored.some((each, index) => each !== value[index]) ? restored : value
-}
-
-function orNull(json: JsonSchema): JsonSchema {
-  const isBare = typeof json.type === 'string' && json.enum === undefined && !Object.hasOwn(json, 'const')
-  if (json.type === 'null' || (Array.isArray(json.type) && json.type.includes('null'))) return json
-  if (isBare && json.type !== 'object' && json.type !== 'array') return { ...json, type: [json.type, 'null'] }
-  if (Array.isArray(json.anyOf)) {
-    if (json.anyOf.some((each) => isObject(each) && each.type === 'null')) return json
-    return { ...json, anyOf: [...json.anyOf, { type: 'null' }] }
-  }
-  return { anyOf: [json, { type: 'null' }] }
 }
 
 function takesNull(schema: unknown, root: JsonSchema): boolean {

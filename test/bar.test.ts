@@ -187,6 +187,14 @@ describe('the bar', () => {
     ])
   })
 
+  test('may throw what cannot even be looked at, and the call ends as a call', async () => {
+    const nameless = Object.defineProperty(new Error(), 'name', { get: () => JSON.parse('') })
+    const throwing = () => Promise.reject(nameless)
+    const { router, records } = twoModels(answer, { accept: throwing })
+    const error = await failed(router.complete('ask', 'Go.'))
+    expect([error.kind, error.message.includes('threw an error'), records.length]).toEqual(['below-bar', true, 1])
+  })
+
   test('of a stream that is left while it is looked at: nobody waits', async () => {
     const { router } = twoModels(answer, { accept: () => new Promise<true>(() => {}) })
     const stream = router.stream('ask', 'Go.')

@@ -218,6 +218,20 @@ describe("a schema of nobody's library", () => {
     }
   })
 
+  test('may throw anything: it is not what is told', async () => {
+    const nameless = Object.defineProperty(new Error('a secret'), 'name', { get: () => JSON.parse('') })
+    const symbolic = Object.defineProperty(new Error('a secret'), 'name', { value: Symbol('a secret') })
+    for (const thrown of [nameless, symbolic, new Proxy({}, { getPrototypeOf: () => JSON.parse('') })]) {
+      const throwing = () => {
+        throw thrown
+      }
+      for (const validate of [throwing, () => Promise.reject(thrown)]) {
+        const checked = await shapeOf(saying(validate), 'schema').check({})
+        expect(checked).toEqual({ ok: false, issues: [{ path: [], message: "the schema's own check threw an error" }] })
+      }
+    }
+  })
+
   test('is told where it stands when it throws on being looked at', () => {
     const throwing = (name: string) => Object.defineProperty({}, name, { get: () => JSON.parse('') })
     const standard = { version: 1, vendor: 'x', validate: () => ({ value: 1 }) }
