@@ -78,6 +78,7 @@ export async function gather(own: Policy, input: Input, given: CallOptions, sour
   const asked = withTools(withOptions(checkedInput(input), given.request), demand)
   const settings: Settings = { defaults, policy: policy.request, asked }
   const request = requestFor(settings)
+  refuseName(request, demand)
   await sources.loaded
   const date = clock.date()
   const at = isoTime(date)
@@ -114,14 +115,12 @@ function withTools(request: ChatRequest, demand: Demand | null): ChatRequest {
     const problem = 'expected a name of its own, got that of one of options.tools'
     throw new ConfigError(`input.tools[${twice}]`, problem)
   }
-  const asked = toolbox === null ? request : { ...request, tools: [...own, ...toolbox.definitions] }
-  if (demand?.shape != null && takesName(asked)) {
-    throw new ConfigError(
-      'tools',
-      'expected other names where there is a schema: "give_answer" is how answers are taken',
-    )
-  }
-  return asked
+  return toolbox === null ? request : { ...request, tools: [...own, ...toolbox.definitions] }
+}
+
+function refuseName(request: ChatRequest, demand: Demand | null): void {
+  if (demand === null || demand.shape === null || !takesName(request)) return
+  throw new ConfigError('tools', 'expected other names where there is a schema: "give_answer" is how answers are taken')
 }
 
 /** A shape is part of the prompt, one way or the other, and asked for in a way that each offer takes. */

@@ -96,7 +96,10 @@ export function shaped(request: ChatRequest, { kind, json }: Form): ChatRequest 
  */
 function choiceOf({ tools = [], tool_choice: choice }: ChatRequest): NonNullable<ChatRequest['tool_choice']> {
   if (tools.length === 0 || choice === 'none') return { type: 'function', function: { name: TOOL } }
-  return typeof choice === 'object' ? choice : 'required'
+  if (typeof choice !== 'object') return 'required'
+  if (choice.type !== 'allowed_tools') return choice
+  const allowed = [...choice.allowed_tools.tools, { type: 'function', function: { name: TOOL } }]
+  return { ...choice, allowed_tools: { mode: 'required', tools: allowed } }
 }
 
 /** Whether a request has a tool of the name that answers are taken under. */

@@ -262,6 +262,15 @@ describe('the form in which a model is asked for a shape, held against what its 
       'required',
       { type: 'function', function: { name: 'weather' } },
     ])
+    const tools = [{ type: 'function', function: { name: 'weather' } }]
+    const listed = { type: 'allowed_tools' as const, allowed_tools: { mode: 'auto' as const, tools } }
+    await router.complete('ask', 'Go.', { tools: [weather], request: { tool_choice: listed } })
+    // Else it could never answer.
+    const answering = { type: 'function', function: { name: 'give_answer' } }
+    expect(bodies.at(-1)?.tool_choice).toEqual({
+      type: 'allowed_tools',
+      allowed_tools: { mode: 'required', tools: [...tools, answering] },
+    })
   })
 })
 
@@ -321,6 +330,9 @@ describe('a schema that is none', () => {
     await expect(router.complete('ask', 'Go.', { tools: [taken], schema: ticket })).rejects.toThrow(/give_answer/)
     expect(bodies).toEqual([])
     expect((await router.complete('ask', 'Go.', { tools: [taken] })).text).toBe('Yes.')
+    const request = { tools: [{ type: 'function' as const, function: { name: 'give_answer' } }] }
+    const own = twoModels(() => 'Yes.', { schema: ticket, request }, { abilities: ALL })
+    await expect(own.router.complete('ask', 'Go.')).rejects.toThrow(/give_answer/)
   })
 })
 
