@@ -67,6 +67,8 @@ export function createStream(
   }, running)
   /** What was asked for on behalf of `completion`, for whoever comes for the events later; in order, some pending. */
   const asked: Promise<IteratorResult<readonly StreamEvent[], void>>[] = []
+  /** What is read ahead of whoever comes for it may be of an attempt that was asked in another form. */
+  const restores = new WeakMap<Batch, Running['restore']>()
   let reader: string | null = null
   let drained = false
 
@@ -76,7 +78,10 @@ export function createStream(
       asked.push(next)
       // An error is heard by whoever reads this promise, and in the completion.
       over = await next.then(
-        ({ done }) => done === true,
+        ({ done, value }) => {
+          if (value !== undefined) restores.set(value, running.restore)
+          return done === true
+        },
         () => true,
       )
     }
@@ -136,7 +141,13 @@ export function createStream(
   const stream = {
     [Symbol.asyncIterator]: () => claim('events', all),
     text: Object.freeze({ [Symbol.asyncIterator]: () => claim('text', textOf) }),
-    partial: Object.freeze({ [Symbol.asyncIterator]: () => claim('partial', partially(running)) }),
+    partial: Object.freeze({
+      [Symbol.asyncIterator]: () =>
+        claim(
+          'partial',
+          partially((batch) => restores.get(batch) ?? running.restore),
+        ),
+    }),
     [OPEN]: (): Opening => ({ events: claim('a response', all), completion, running }),
     toResponse: (init?: ResponseInit) => responseOf(claim('a response', all), { completion, running, init }),
     [WHOLE]() {
@@ -166,7 +177,7 @@ type Batch = readonly StreamEvent[]
 const all = (batch: Batch) => batch
 
 /** What begins anew is begun anew here as well; several pieces that came together are one step. */
-function partially(running: Running): (batch: Batch) => readonly unknown[] {
+function partially(restoreOf: (batch: Batch) => Running['restore']): (batch: Batch) => readonly unknown[] {
   let growing = createPartial()
   return (batch) => {
     let changed = false
@@ -174,7 +185,7 @@ function partially(running: Running): (batch: Batch) => readonly unknown[] {
       if (event.type === 'restart') growing = createPartial()
       else if (event.type === 'text-delta') changed = growing.feed(event.text) || changed
     }
-    return changed ? [running.restore(growing.value)] : []
+    return changed ? [restoreOf(batch)(growing.value)] : []
   }
 }
 

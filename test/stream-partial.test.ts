@@ -1,7 +1,7 @@
-import { BadOutputError, ConfigError } from 'modelfirst'
+import { BadOutputError, ConfigError, compatible, createRouter, when } from 'modelfirst'
 import { describe, expect, test } from 'vitest'
 import { z } from 'zod'
-import { ALL, twoModels } from './support/speaking.ts'
+import { ALL, speaking, twoModels } from './support/speaking.ts'
 
 const schema = z.object({ title: z.string(), items: z.array(z.object({ n: z.number() })) })
 const GOOD = { title: 'A list of several', items: [{ n: 1 }, { n: 22 }] }
@@ -108,6 +108,26 @@ describe('an answer as it grows', () => {
       ['repair', 'ok'],
     ])
     expect(JSON.stringify(bodies[1])).toContain('items[0].n')
+  })
+
+  test('that begins anew in another form is read in its own, also by whoever comes when all is said', async () => {
+    const words = z.array(z.string())
+    const provider = (name: string, abilities: readonly ('schema' | 'json')[], text: string) => {
+      const { wire } = speaking(() => (name === 'one' ? { text, finish: 'content_filter' } : text))
+      const models = [{ id: 'small', abilities, context: 10_000, prices: { input: 1, output: 1 } }]
+      return compatible({ name, baseURL: 'http://localhost:1/v1', apiKey: 'sk-test-0123456789', wire, models })
+    }
+    const router = createRouter({
+      providers: [provider('one', ['schema', 'json'], '{"value":["first","again"]}'), provider('two', [], '["last"]')],
+      tasks: {
+        ask: { model: 'small', schema: words, onBroken: 'restart', fallback: [when('refused').nextProvider()] },
+      },
+    })
+    const stream = router.stream('ask', 'Go.')
+    expect((await stream.completion).data).toEqual(['last'])
+    const seen = await all(stream.partial)
+    expect(seen.length).toBeGreaterThan(2)
+    expect(seen.every(Array.isArray)).toBe(true)
   })
 
   test('may be left early: what there is, is in the completion', async () => {
