@@ -71,9 +71,10 @@ function escalationOf({ attempts, won }: Outcome): Pick<UsageRecord, 'escalation
   if (won === null || first === undefined) return {}
   const { model: from } = first.record
   const { model: to } = won.record
-  const others = attempts.filter((attempt) => attempt !== won).map((attempt) => attempt.cost)
-  const escalation = Object.freeze({ from, to, extraUsd: usd(sum(others)), directUsd: usd(won.cost) })
-  return { escalation }
+  // What the bigger one needed more than one attempt for, it would have needed from the start as well.
+  const costs = (own: boolean) =>
+    usd(sum(attempts.filter(({ record }) => (record.model === to) === own).map(({ cost }) => cost)))
+  return { escalation: Object.freeze({ from, to, extraUsd: costs(false), directUsd: costs(true) }) }
 }
 
 /** Of the hosts behind one offer, the cheapest few are enough to see what was left on the table. */

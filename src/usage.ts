@@ -129,9 +129,9 @@ export interface Alternative {
 export interface Escalation {
   readonly from: string
   readonly to: string
-  /** What the answers cost that were not taken, and whatever else was tried before. */
+  /** What was tried with other models. */
   readonly extraUsd: { readonly low: number; readonly high: number | null }
-  /** What it would have cost to begin with the model that has answered. */
+  /** What it would have cost to begin with the model that has answered: all that was tried with it. */
   readonly directUsd: { readonly low: number; readonly high: number | null }
 }
 

@@ -64,6 +64,11 @@ describe('an answer that does not fit', () => {
     expect(usage.escalation).toMatchObject({ from: 'small', to: 'large' })
     expect(usage.escalation?.extraUsd.low).toBeCloseTo((one ?? 0) + (two ?? 0), 12)
     expect(usage.escalation?.directUsd.low).toBeCloseTo(three ?? 0, 12)
+    // The bigger one's own second try is what beginning with it would have cost as well.
+    const twice = (await twoModels(inTurn(BAD, BAD, BAD, GOOD), { schema }).router.complete('ask', 'Go.')).usage
+    const costs = twice.attempts.map(({ cost }) => cost.usd ?? Number.NaN)
+    expect(twice.escalation?.extraUsd.low).toBeCloseTo((costs[0] ?? 0) + (costs[1] ?? 0), 12)
+    expect(twice.escalation?.directUsd.low).toBeCloseTo((costs[2] ?? 0) + (costs[3] ?? 0), 12)
     const mended = twoModels(inTurn(BAD, GOOD), { schema })
     expect((await mended.router.complete('ask', 'Go.')).usage.escalation).toBeUndefined()
     const other = twoModels(inTurn({ status: 503, body: {} }, GOOD), { schema })
