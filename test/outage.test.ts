@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest'
 import { answerOf } from './support/server.ts'
 
 /** Calls in an outage, in memory and on a virtual clock: how much larger they make it. Ten thousand in `test:deep`. */
-const CALLS = process.env.MODELFIRST_DEEP === '1' ? 10_000 : 1_500
+const CALLS = process.env.MODELFIRST_DEEP === '1' ? 10_000 : 1_000
 const PER_SECOND = 100
 /** As many as come in a minute, in which a breaker waits several times. */
 const MINUTE = 60 * PER_SECOND
