@@ -21,8 +21,7 @@ export default defineConfig({
   },
   test: {
     pool: 'forks',
-    // One more than the cores that everybody has: a third of the time is spent waiting for timers and sockets.
-    maxWorkers: 3,
+    maxWorkers: 2,
     // Only a test that hangs is stopped: neither a busy machine nor a hundred thousand tries are a failure.
     testTimeout: process.env.MODELFIRST_DEEP === '1' ? 3_600_000 : 60_000,
     sequence: { sequencer: LongestFirst },
