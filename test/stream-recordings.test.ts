@@ -254,7 +254,7 @@ describe.skipIf(!there)(there ? 'recorded streams' : 'SKIPPED: the recorded stre
       (recording) =>
         [
           recording.number,
-          process.env.MODELFIRST_DEEP ? 200 : recording.bytes.length > 50_000 ? 3 : 20,
+          process.env.MODELFIRST_DEEP ? 200 : recording.bytes.length > 50_000 ? 2 : 10,
           recording,
         ] as const,
     ),

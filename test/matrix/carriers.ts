@@ -3,14 +3,14 @@ import type { Cell } from './cell.ts'
 const DEEP = process.env.MODELFIRST_DEEP === '1' || process.env.MATRIX !== undefined
 
 /** Of so many cells of one kind, one goes over sockets. */
-const SHARE = 4
+const SHARE = 5
 
 /** A cell without its place: what goes wrong, and in an answer that comes whole or in a stream. */
 export const kindOf = ({ title }: Cell) => title.split(' · ').slice(0, 2).join(' · ')
 
 /**
  * Cells that happen on sockets too. What goes wrong is the same on the wire wherever in a chain it does, so each kind
- * goes over sockets at a quarter of its places, at one at the least; and everything of which somebody leaves, or is late,
+ * goes over sockets at a fifth of its places, at one at the least; and everything of which somebody leaves, or is late,
  * at all of them. `npm run test:deep` takes them all.
  */
 export function onSocketsToo(cells: readonly Cell[]): ReadonlySet<Cell> {

@@ -67,15 +67,18 @@ if (file.endsWith('neighbour.ts') && json !== undefined) {
   } else if (what === 'spend') say(await spend({ router }))
   else if (what === 'gates') {
     // What others have found is heard beside the calls.
-    await router.plan('tag', 'Hi')
-    for (let tries = 0; tries < 50; tries += 1) {
-      await router.complete('chat', 'Hi')
-      const plan = await router.plan('tag', 'Hi')
-      if (plan.steps.length === 0 || plan.rejected.length > 0) break
-      await new Promise((resolve) => setTimeout(resolve, 50))
+    // What others have found is heard beside the calls.
+    const reasons = async () => {
+      const { steps, rejected } = await router.plan('tag', 'Hi')
+      return [...steps.flatMap(({ because }) => because), ...rejected.map(({ because }) => because)]
     }
-    const { steps, rejected } = await router.plan('tag', 'Hi')
-    say({ because: [...steps.flatMap(({ because }) => because), ...rejected.map(({ because }) => because)] })
+    let because = await reasons()
+    for (let tries = 0; tries < 200 && !because.join().includes('rate limit'); tries += 1) {
+      await router.complete('chat', 'Hi')
+      await new Promise((resolve) => setTimeout(resolve, 50))
+      because = await reasons()
+    }
+    say({ because })
   }
   await router.close()
   client.disconnect()
