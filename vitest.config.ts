@@ -21,7 +21,8 @@ export default defineConfig({
   },
   test: {
     pool: 'forks',
-    maxWorkers: 2,
+    // One more than the cores that everybody has: much of the time is spent waiting for timers, sockets and children.
+    maxWorkers: 3,
     // Only a test that hangs is stopped: neither a busy machine nor a hundred thousand tries are a failure.
     testTimeout: process.env.MODELFIRST_DEEP === '1' ? 3_600_000 : 60_000,
     sequence: { sequencer: LongestFirst },

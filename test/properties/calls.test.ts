@@ -247,7 +247,7 @@ describe('whatever providers do, and whatever rules and limits say,', () => {
       }),
       runs(WHOLE),
     )
-    expect(asked).toBeGreaterThan(10)
+    expect(asked).toBeGreaterThan(0)
   })
 
   test('only models that the policy or one of its rules names are asked', async () => {
