@@ -335,6 +335,8 @@ describe.skipIf(!redisInstalled)(withRedis('two processes on one Redis'), () => 
       ...more,
     }
     const here = neighbour(options)
+    // While it still connects, calls go on without it.
+    await here.client.ping()
     const there = (what: string) =>
       new Promise<Loose>((resolve, reject) => {
         const path = new URL('./stores/neighbour.ts', import.meta.url).pathname
@@ -362,8 +364,9 @@ describe.skipIf(!redisInstalled)(withRedis('two processes on one Redis'), () => 
       host: first.usage.host,
       session: first.usage.session,
     })
-    const third = await router.session('shared').standing('chat')
-    expect(third).toMatchObject({ calls: 2, home: { host: first.usage.host } })
+    await expect
+      .poll(() => router.session('shared').standing('chat'), { timeout: 5000 })
+      .toMatchObject({ calls: 2, home: { host: first.usage.host } })
     await end()
   })
 

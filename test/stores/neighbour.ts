@@ -63,6 +63,7 @@ if (file.endsWith('neighbour.ts') && json !== undefined) {
   const say = (said: unknown) => process.stdout.write(`${JSON.stringify(said)}\n`)
   if (what === 'session') {
     // No call waits longer than 50 ms for a store, and a process that has just begun may take longer the first time.
+    await router.complete('chat', 'Hi', { session: 'another' })
     for (let tries = 0; tries < 100 && (await router.session('shared').standing('chat')) === null; tries += 1)
       await new Promise((resolve) => setTimeout(resolve, 50))
     const { usage } = await router.complete('chat', [{ role: 'user', content: 'Once more' }], { session: 'shared' })
